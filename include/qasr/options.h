@@ -1,0 +1,61 @@
+// What callers can choose: per engine (how the model is placed) and per transcription.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "qasr/export.h"
+
+namespace qasr {
+
+/// How weight matrices are held in memory.
+enum class WeightFormat {
+  kAuto,  ///< what the checkpoint stores: bf16 stays bf16, everything else becomes f32
+  kF32,   ///< widened to f32
+  kBf16,  ///< rounded to bf16 (nothing is lost when the checkpoint is bf16)
+};
+
+/// Which implementation computes.
+enum class BackendKind {
+  kCpu,        ///< threads and the best instruction set of this machine
+  kReference,  ///< plain f32 loops, the oracle of the tests; slow
+};
+
+struct EngineOptions {
+  BackendKind backend = BackendKind::kCpu;
+  WeightFormat weights = WeightFormat::kAuto;
+  int n_threads = 0;    ///< 0: one per core available to the process
+  std::string cpu_isa;  ///< "generic", "avx2", "avx512", "neon"; empty: the best one supported
+  /// Receives warnings and progress, one line without newline at a time; empty: silence.
+  std::function<void(std::string_view)> log;
+};
+
+/// How the last, incomplete one-second chunk of a recording shorter than one second is convolved.
+/// Longer recordings are not affected.
+enum class ShortClipPadding {
+  kOfficial,      ///< at its own length (QwenLM/Qwen3-ASR)
+  kTransformers,  ///< padded with zeros to 100 frames (Hugging Face transformers)
+};
+
+struct TranscribeOptions {
+  /// "auto", an English language name ("German") or an ISO code ("de"); see qasr::languages().
+  std::string language = "auto";
+  /// Free text that biases recognition: topic, names, vocabulary. Control tokens in it are taken literally.
+  std::string context;
+  /// Most tokens generated per segment; 0: a budget from the segment's length (docs/model.md).
+  int max_tokens = 0;
+  /// Longest piece of audio given to the model at once, in seconds; longer recordings are cut at the quietest
+  /// point near the limit. 0: what the checkpoint recommends (official checkpoints: 1200).
+  double max_segment_s = 0;
+  /// Zero-pads recordings shorter than 0.5 s to 8,000 samples, which makes answers on very short clips more
+  /// robust. false: exactly what the official package does (clips of up to 200 samples then give no text).
+  bool pad_short_clips = true;
+  ShortClipPadding short_clip_padding = ShortClipPadding::kOfficial;
+  /// Receives text as it is decoded, in whole UTF-8 characters; concatenated, the pieces are `Transcript::text`
+  /// unless the clean-up of repetitions changed it. Called on the thread that called transcribe().
+  std::function<void(std::string_view)> on_text;
+};
+
+}  // namespace qasr

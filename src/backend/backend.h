@@ -1,0 +1,237 @@
+// The operations the model needs, behind one interface: math on tensors, nothing about speech.
+//
+// reference/ implements them as plain f32 loops and is the oracle of every other backend; cpu/ is threads, blocking and
+// instruction sets. A fused operation is an operation of its own, with a reference version.
+//
+// Rules for every implementation:
+//   - Views passed in were made from this backend's memory. All are contiguous and row-major. Outputs never overlap
+//     inputs unless the operation says so.
+//   - Shapes are checked once here (QASR_CHECK -> Error kInternal) before anything runs; kernels are noexcept.
+//   - Row independence: a row of the output depends only on that row's inputs, never on how many rows or sequences
+//     share the call, and its sums run in one fixed order. So a batch gives bit for bit what single runs give.
+//   - Operations may be called from several threads at once, on different outputs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "qasr/options.h"
+#include "tensor/host_tensor.h"
+#include "tensor/tensor_view.h"
+
+namespace qasr {
+
+/// A matrix [out_features, in_features] with an optional bias, packed in a backend's own format.
+class LinearWeight {
+ public:
+  virtual ~LinearWeight() = default;
+  std::int64_t out_features() const { return out_features_; }
+  std::int64_t in_features() const { return in_features_; }
+  bool has_bias() const { return has_bias_; }
+  std::size_t bytes() const { return bytes_; }
+
+ protected:
+  LinearWeight(std::int64_t out_features, std::int64_t in_features, bool has_bias)
+      : out_features_(out_features), in_features_(in_features), has_bias_(has_bias) {}
+  std::size_t bytes_ = 0;  ///< memory the packed form occupies
+
+ private:
+  std::int64_t out_features_, in_features_;
+  bool has_bias_;
+};
+
+/// The three convolutions of the encoder's stem, packed. All are 3x3, stride 2, padding 1.
+class ConvStemWeight {
+ public:
+  virtual ~ConvStemWeight() = default;
+  std::int64_t channels() const { return channels_; }
+
+ protected:
+  explicit ConvStemWeight(std::int64_t channels) : channels_(channels) {}
+
+ private:
+  std::int64_t channels_;
+};
+
+/// Length of an axis after `n_convs` convolutions of stride 2, kernel 3, padding 1: floor((x - 1) / 2) + 1 each time.
+constexpr std::int64_t conv_out_length(std::int64_t length, int n_convs) {
+  for (int conv = 0; conv < n_convs; ++conv) length = length <= 0 ? 0 : (length - 1) / 2 + 1;
+  return length;
+}
+
+/// Memory of the backend, freed on destruction; contents undefined at first.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  void* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+
+ protected:
+  Buffer(void* data, std::size_t bytes) : data_(data), bytes_(bytes) {}
+  void* data_;
+  std::size_t bytes_;
+};
+
+/// Keys and values of all layers in pages of `page_tokens` positions. Pages are handed out by model/kv_cache.h; a
+/// sequence is a list of page numbers, the same for every layer, so sequences of any length share one pool.
+/// Inside a page the backend chooses the layout.
+struct KvCacheShape {
+  int n_layers = 0, n_kv_heads = 0, head_dim = 0;
+  int page_tokens = 0, n_pages = 0;
+  DType dtype = DType::kF32;  ///< kF32 or kBf16; values are rounded on append
+};
+
+class KvCache {
+ public:
+  virtual ~KvCache() = default;
+  const KvCacheShape& shape() const { return shape_; }
+
+ protected:
+  explicit KvCache(const KvCacheShape& shape) : shape_(shape) {}
+
+ private:
+  KvCacheShape shape_;
+};
+
+/// Which rows of a decoder call belong to which sequence. Sequence s owns rows [row_begin[s], row_begin[s + 1]);
+/// its first row has position n_past[s], and n_past[s] positions are in the cache already. Position p of sequence s is
+/// slot p % page_tokens of page pages[s][p / page_tokens].
+struct SequenceBatch {
+  std::span<const std::int32_t> row_begin;               ///< [n_sequences + 1], starts with 0, strictly increasing
+  std::span<const std::int32_t> n_past;                  ///< [n_sequences]
+  std::span<const std::span<const std::int32_t>> pages;  ///< [n_sequences], each covers n_past + rows positions
+  std::size_t n_sequences() const { return n_past.size(); }
+  std::int64_t n_rows() const { return row_begin.empty() ? 0 : row_begin.back(); }
+};
+
+/// What follows a matrix product.
+enum class Activation { kNone, kGelu };
+
+struct LinearOptions {
+  Activation activation = Activation::kNone;  ///< kGelu is the exact one: 0.5 v (1 + erf(v / sqrt 2))
+  /// y = activation(...) + y instead of y = activation(...): adds the residual stream in place.
+  bool accumulate = false;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  /// "cpu (avx2, 2 threads)"
+  virtual std::string description() const = 0;
+
+  // ---- memory ------------------------------------------------------------------------------------------------------
+
+  /// Errors: kOutOfMemory.
+  virtual std::unique_ptr<Buffer> allocate(std::size_t bytes) = 0;
+  virtual void upload(const void* host, TensorView destination) = 0;
+  virtual void download(ConstTensorView source, void* host) = 0;
+  virtual std::unique_ptr<KvCache> make_kv_cache(const KvCacheShape& shape) = 0;
+
+  // ---- weights: checked and packed once at load --------------------------------------------------------------------
+
+  /// Stacks matrices [n_i, in] of the same `in` on top of each other, so that one product computes them all.
+  ///   biases  empty, or one [n_i] per matrix
+  virtual std::unique_ptr<LinearWeight> make_linear(std::span<const HostTensor> matrices,
+                                                    std::span<const HostTensor> biases, WeightFormat format) = 0;
+
+  /// Two matrices [d_ff, in] for gate_up_silu.
+  virtual std::unique_ptr<LinearWeight> make_gate_up(const HostTensor& gate, const HostTensor& up,
+                                                     WeightFormat format) = 0;
+
+  ///   weights  conv 1 [channels, 1, 3, 3], conv 2 and 3 [channels, channels, 3, 3] (OIHW: height is the first
+  ///            spatial axis of conv_stem's input); biases [channels]
+  virtual std::unique_ptr<ConvStemWeight> make_conv_stem(std::span<const HostTensor, 3> weights,
+                                                         std::span<const HostTensor, 3> biases,
+                                                         WeightFormat format) = 0;
+
+  // ---- operations --------------------------------------------------------------------------------------------------
+
+  /// y = activation(x W^T + bias), or added to y.
+  ///   x [rows, in] f32    w [out, in]    y [rows, out] f32
+  /// Numerics: f32 accumulation over `in` in ascending order per output element (row independence).
+  virtual void linear(ConstTensorView x, const LinearWeight& w, TensorView y, const LinearOptions& options) = 0;
+
+  /// y = silu(x Wg^T) * (x Wu^T), silu(v) = v / (1 + exp(-v)).
+  ///   x [rows, in] f32    gate_up from make_gate_up    y [rows, d_ff] f32
+  /// Source: Qwen3MLP in Hugging Face transformers.
+  virtual void gate_up_silu(ConstTensorView x, const LinearWeight& gate_up, TensorView y) = 0;
+
+  /// LayerNorm of each row: y = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance.
+  ///   x [rows, dim] f32    weight, bias [dim] f32    y [rows, dim] f32, may be x
+  /// Source: arXiv:1607.06450; torch.nn.LayerNorm.
+  virtual void layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias, float eps, TensorView y) = 0;
+
+  /// RMS normalisation of each row: y = x / sqrt(mean(x^2) + eps) * weight.
+  ///   x [rows, dim] f32    weight [dim] f32    y [rows, dim] f32, may be x
+  /// Source: arXiv:1910.07467; Qwen3RMSNorm in Hugging Face transformers.
+  virtual void rms_norm(ConstTensorView x, ConstTensorView weight, float eps, TensorView y) = 0;
+
+  /// Three convolutions (3x3, stride 2, padding 1), each followed by bias and exact GELU, then a transpose that puts
+  /// one time step on a row.
+  ///   x  [n_chunks, height, width] f32
+  ///   y  [n_chunks * conv_out_length(width, 3), channels * conv_out_length(height, 3)] f32; column index is
+  ///      channel * conv_out_length(height, 3) + row
+  /// Source: Qwen3ASRAudioEncoder, conv2d1..conv2d3 and the permute before conv_out.
+  virtual void conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y) = 0;
+
+  /// y[r] = x[x_rows[r]] + table[table_rows[r]].
+  ///   x [n, dim] f32    table [m, dim] f32    y [x_rows.size(), dim] f32
+  virtual void gather_rows_add(ConstTensorView x, std::span<const std::int32_t> x_rows, ConstTensorView table,
+                               std::span<const std::int32_t> table_rows, TensorView y) = 0;
+
+  /// Bidirectional attention inside each block of rows, none across blocks. No score matrix in memory.
+  ///   qkv  [rows, 3 * n_heads * head_dim] f32: all queries, then all keys, then all values of the row
+  ///   block_begin  [n_blocks + 1], starts with 0, ends with rows, strictly increasing
+  ///   y    [rows, n_heads * head_dim] f32
+  /// Numerics: scores scaled by 1 / sqrt(head_dim), softmax in f32. Source: arXiv:1706.03762.
+  virtual void attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
+                                TensorView y) = 0;
+
+  /// y[r] = row ids[r] of the matrix.
+  ///   table [vocab, hidden]    y [ids.size(), hidden] f32
+  virtual void embed(const LinearWeight& table, std::span<const std::int32_t> ids, TensorView y) = 0;
+
+  /// y[y_rows[r]] = x[r].
+  ///   x [n, dim] f32    y [m, dim] f32
+  virtual void scatter_rows(ConstTensorView x, std::span<const std::int32_t> y_rows, TensorView y) = 0;
+
+  /// y[r] = x[x_rows[r]].
+  ///   x [n, dim] f32    y [x_rows.size(), dim] f32
+  virtual void gather_rows(ConstTensorView x, std::span<const std::int32_t> x_rows, TensorView y) = 0;
+
+  /// One product for queries, keys and values; RMSNorm of every query and key head; RoPE; keys and values appended to
+  /// the cache at positions n_past[s] + row; queries written out.
+  ///   x    [rows, hidden] f32, already normalised (input_layernorm)
+  ///   qkv  [(n_heads + 2 n_kv_heads) * head_dim, hidden]: q rows, then k, then v
+  ///   q    [rows, n_heads * head_dim] f32
+  /// Source: Qwen3Attention in Hugging Face transformers; arXiv:2104.09864 (RoPE, half-split convention).
+  struct QkvNormRope {
+    const LinearWeight* qkv = nullptr;
+    ConstTensorView q_norm, k_norm;      ///< [head_dim] f32
+    float eps = 0;                       ///< config.json: rms_norm_eps
+    ConstTensorView rope_cos, rope_sin;  ///< [max_positions, head_dim / 2] f32, row = position
+    int layer = 0;
+  };
+  virtual void qkv_norm_rope_append(ConstTensorView x, const QkvNormRope& p, const SequenceBatch& batch, KvCache& cache,
+                                    TensorView q) = 0;
+
+  /// Causal attention of new rows over their sequence's cached positions, themselves included. Query head h uses KV
+  /// head h / (n_heads / n_kv_heads); keys and values are not repeated in memory, no mask, no score matrix in memory.
+  ///   q, y  [rows, n_heads * head_dim] f32
+  /// Numerics: scores scaled by 1 / sqrt(head_dim), f32. A row's sums depend on its position and the cache only, so
+  /// prefill and decode steps agree bit for bit.
+  virtual void attention_causal(ConstTensorView q, int n_heads, int layer, const SequenceBatch& batch,
+                                const KvCache& cache, TensorView y) = 0;
+
+  /// ids[r] = index of the largest element of x[r] W^T; the lowest index on ties.
+  ///   x [rows, hidden] f32    head [vocab, hidden]    logits [rows, vocab] f32 scratch, filled
+  virtual void argmax_logits(ConstTensorView x, const LinearWeight& head, TensorView logits,
+                             std::span<std::int32_t> ids) = 0;
+};
+
+}  // namespace qasr

@@ -1,0 +1,76 @@
+// Element types of tensors, and the two 16-bit floats as scalars.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace qasr {
+
+enum class DType : std::uint8_t { kF32, kF16, kBf16, kI32, kU32, kI8, kU8 };
+
+constexpr std::size_t dtype_bytes(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+    case DType::kI32:
+    case DType::kU32: return 4;
+    case DType::kF16:
+    case DType::kBf16: return 2;
+    case DType::kI8:
+    case DType::kU8: return 1;
+  }
+  return 0;
+}
+
+/// "f32", "bf16", ...
+constexpr std::string_view dtype_name(DType dtype) {
+  switch (dtype) {
+    case DType::kF32: return "f32";
+    case DType::kF16: return "f16";
+    case DType::kBf16: return "bf16";
+    case DType::kI32: return "i32";
+    case DType::kU32: return "u32";
+    case DType::kI8: return "i8";
+    case DType::kU8: return "u8";
+  }
+  return "?";
+}
+
+/// The upper half of an f32.
+struct bf16 {
+  std::uint16_t bits;
+};
+
+constexpr float to_f32(bf16 value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16); }
+
+/// Round to nearest, ties to even; NaN stays NaN.
+constexpr bf16 to_bf16(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<std::uint16_t>((bits >> 16) | 0x40u)};
+  return {static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+}
+
+/// IEEE binary16.
+struct f16 {
+  std::uint16_t bits;
+};
+
+constexpr float to_f32(f16 value) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000u) << 16;
+  std::uint32_t exponent = (value.bits >> 10) & 0x1fu;
+  std::uint32_t mantissa = value.bits & 0x3ffu;
+  if (exponent == 0x1fu) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
+  if (exponent == 0) {
+    if (mantissa == 0) return std::bit_cast<float>(sign);
+    exponent = 1;
+    while ((mantissa & 0x400u) == 0) {
+      mantissa <<= 1;
+      --exponent;  // wraps below zero on purpose; only exponent + 112 is used
+    }
+    mantissa &= 0x3ffu;
+  }
+  return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
+}
+
+}  // namespace qasr
