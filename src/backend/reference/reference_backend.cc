@@ -1,0 +1,105 @@
+// Memory and weights of the reference backend; operations are in files of their own.
+#include "backend/reference/reference_backend.h"
+
+#include <cstring>
+#include <new>
+
+#include "backend/op_checks.h"
+#include "backend/registry.h"
+#include "tensor/host_tensor.h"
+#include "tensor/widen.h"
+
+namespace qasr::reference {
+namespace {
+
+class HostBuffer final : public Buffer {
+ public:
+  explicit HostBuffer(std::size_t bytes) : Buffer(nullptr, bytes), memory_(bytes) { data_ = memory_.data(); }
+
+ private:
+  std::vector<std::byte> memory_;
+};
+
+// A bf16 weight format rounds what is not bf16 already.
+std::vector<float> widen(const HostTensor& tensor, WeightFormat format) {
+  std::vector<float> values(static_cast<std::size_t>(tensor.shape.elements()));
+  widen_to_f32(tensor, values);
+  if (format == WeightFormat::kBf16) {
+    for (float& value : values) value = to_f32(to_bf16(value));
+  }
+  return values;
+}
+
+void append(std::vector<float>& to, const std::vector<float>& from) { to.insert(to.end(), from.begin(), from.end()); }
+
+}  // namespace
+
+Cache::Cache(const KvCacheShape& shape) : KvCache(shape) {
+  const std::size_t elements = static_cast<std::size_t>(shape.n_layers) * static_cast<std::size_t>(shape.n_pages) *
+                               static_cast<std::size_t>(shape.page_tokens) *
+                               static_cast<std::size_t>(shape.n_kv_heads) * static_cast<std::size_t>(shape.head_dim);
+  keys_.resize(elements);
+  values_.resize(elements);
+}
+
+std::size_t Cache::at(int layer, std::int32_t page, int slot, int kv_head) const {
+  const KvCacheShape& s = shape();
+  std::size_t index = static_cast<std::size_t>(layer);
+  index = index * static_cast<std::size_t>(s.n_pages) + static_cast<std::size_t>(page);
+  index = index * static_cast<std::size_t>(s.page_tokens) + static_cast<std::size_t>(slot);
+  index = index * static_cast<std::size_t>(s.n_kv_heads) + static_cast<std::size_t>(kv_head);
+  return index * static_cast<std::size_t>(s.head_dim);
+}
+
+std::unique_ptr<Buffer> ReferenceBackend::allocate(std::size_t bytes) {
+  try {
+    return std::make_unique<HostBuffer>(bytes);
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::kOutOfMemory, "cannot allocate " + std::to_string(bytes) + " bytes");
+  }
+}
+
+void ReferenceBackend::upload(const void* host, TensorView destination) {
+  std::memcpy(destination.data, host, destination.bytes());
+}
+
+void ReferenceBackend::download(ConstTensorView source, void* host) { std::memcpy(host, source.data, source.bytes()); }
+
+std::unique_ptr<KvCache> ReferenceBackend::make_kv_cache(const KvCacheShape& shape) {
+  return std::make_unique<Cache>(shape);
+}
+
+std::unique_ptr<LinearWeight> ReferenceBackend::make_linear(std::span<const HostTensor> matrices,
+                                                            std::span<const HostTensor> biases, WeightFormat format) {
+  const std::int64_t rows = check_make_linear(matrices, biases);
+  std::vector<float> values, bias;
+  for (const HostTensor& matrix : matrices) append(values, widen(matrix, format));
+  for (const HostTensor& part : biases) append(bias, widen(part, WeightFormat::kF32));
+  return std::make_unique<Linear>(std::move(values), std::move(bias), rows, matrices[0].shape[1]);
+}
+
+std::unique_ptr<LinearWeight> ReferenceBackend::make_gate_up(const HostTensor& gate, const HostTensor& up,
+                                                             WeightFormat format) {
+  QASR_CHECK(gate.shape == up.shape);
+  const HostTensor parts[] = {gate, up};
+  return make_linear(parts, {}, format);
+}
+
+std::unique_ptr<ConvStemWeight> ReferenceBackend::make_conv_stem(std::span<const HostTensor, 3> weights,
+                                                                 std::span<const HostTensor, 3> biases,
+                                                                 WeightFormat format) {
+  auto stem = std::make_unique<ConvStem>(check_make_conv_stem(weights, biases));
+  for (std::size_t conv = 0; conv < 3; ++conv) {
+    stem->weight[conv] = widen(weights[conv], format);
+    stem->bias[conv] = widen(biases[conv], WeightFormat::kF32);
+  }
+  return stem;
+}
+
+}  // namespace qasr::reference
+
+namespace qasr {
+
+std::unique_ptr<Backend> make_reference_backend() { return std::make_unique<reference::ReferenceBackend>(); }
+
+}  // namespace qasr
