@@ -1,0 +1,80 @@
+// The program `qasr`: start here. Parses the command line, runs one subcommand, turns failures into exit codes.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <exception>
+#include <new>
+#include <sstream>
+#include <string>
+
+#include "exit_code.h"
+#include "info.h"
+#include "output.h"
+#include "qasr/error.h"
+#include "qasr/version.h"
+#include "transcribe.h"
+
+namespace qasr::app {
+namespace {
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  qasr transcribe recording.wav\n"
+    "  qasr transcribe --model Qwen3-ASR-0.6B --language German interview.m4a\n"
+    "  qasr info Qwen3-ASR-0.6B\n"
+    "\n"
+    "Results are on standard output, everything else is on standard error.\n"
+    "Exit codes: 0 success; 1 internal error, or results could not be written; 2 usage (unknown option, unknown\n"
+    "language); 3 input (a recording is missing, not audio, too long for the model); 4 model (checkpoint missing or\n"
+    "damaged); 5 device (instruction set not available, not enough memory). With several files: the first failure's.\n"
+    "Environment: QASR_CPU_ISA=generic|avx2|avx512|neon forces an instruction set.\n";
+
+/// Help and version are results; everything else that ends parsing is a usage error.
+ExitCode finish_parsing(const CLI::App& app, const CLI::ParseError& error) {
+  std::ostringstream results, messages;
+  const int status = app.exit(error, results, messages);
+  print(results.str());
+  if (status == 0) return kExitOk;
+  std::fputs(messages.str().c_str(), stderr);
+  return kExitUsage;
+}
+
+ExitCode run(int argc, char** argv) {
+  CLI::App app("Speech recognition with Qwen3-ASR", "qasr");
+  app.set_version_flag("--version", std::string("qasr ") + version());
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  TranscribeArguments transcribe;
+  InfoArguments info;
+  const CLI::App* transcribe_command = add_transcribe(app, transcribe);
+  add_info(app, info);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return finish_parsing(app, error);
+  }
+  return transcribe_command->parsed() ? run_transcribe(transcribe) : run_info(info);
+}
+
+}  // namespace
+}  // namespace qasr::app
+
+int main(int argc, char** argv) {
+  using namespace qasr::app;
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe becomes an OutputError
+  try {
+    return run(argc, argv);
+  } catch (const OutputError& error) {
+    if (error.reader_closed()) return kExitOk;
+    print_error(error.what());
+    return kExitInternal;
+  } catch (const qasr::Error& error) {
+    print_error(error.what());
+    return exit_code(error.code());
+  } catch (const std::bad_alloc&) {
+    print_error("not enough memory");
+    return kExitDevice;
+  } catch (const std::exception& error) {
+    print_error(error.what());
+    return kExitInternal;
+  }
+}

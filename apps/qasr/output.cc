@@ -1,0 +1,107 @@
+// Results go straight to the descriptor, so that a full disk is noticed and text appears at once; tables and JSON.
+#include "output.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+namespace qasr::app {
+namespace {
+
+double round_to_ms(double seconds) { return std::round(seconds * 1000.0) / 1000.0; }
+
+nlohmann::ordered_json timings_json(const Timings& timings) {
+  return {{"preprocessing_ms", timings.preprocessing_ms},
+          {"audio_encoding_ms", timings.audio_encoding_ms},
+          {"text_generation_ms", timings.text_generation_ms},
+          {"prefill_ms", timings.prefill_ms},
+          {"frames", timings.n_frames},
+          {"audio_tokens", timings.n_audio_tokens},
+          {"prompt_tokens", timings.n_prompt_tokens},
+          {"generated_tokens", timings.n_generated_tokens}};
+}
+
+nlohmann::ordered_json segment_json(const Segment& segment) {
+  return {{"start", round_to_ms(segment.start_s)},
+          {"end", round_to_ms(segment.end_s)},
+          {"text", segment.text},
+          {"language", segment.language},
+          {"truncated", segment.truncated}};
+}
+
+template <typename... Values>
+std::string format(const char* pattern, Values... values) {
+  char line[160];
+  std::snprintf(line, sizeof line, pattern, values...);
+  return line;
+}
+
+std::string stage_row(const char* name, double ms, double total_ms) {
+  return format("  %-16s %10.1f ms %6.1f %%\n", name, ms, total_ms > 0 ? 100.0 * ms / total_ms : 0.0);
+}
+
+}  // namespace
+
+void print(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (written >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(written));
+    } else if (errno == EAGAIN) {  // a pipe that someone made non-blocking
+      pollfd ready{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+      ::poll(&ready, 1, -1);
+    } else if (errno != EINTR) {
+      throw OutputError(std::string("writing to standard output: ") + std::strerror(errno), errno == EPIPE);
+    }
+  }
+}
+
+void print_error(std::string_view message) {
+  std::fprintf(stderr, "qasr: %.*s\n", static_cast<int>(message.size()), message.data());
+}
+
+std::string to_json(const Transcript& transcript, const ResultSource& source, bool compact) {
+  nlohmann::ordered_json segments = nlohmann::ordered_json::array();
+  for (const Segment& segment : transcript.segments) segments.push_back(segment_json(segment));
+  const nlohmann::ordered_json document = {{"file", source.file},
+                                           {"text", transcript.text},
+                                           {"language", transcript.language},
+                                           {"duration", round_to_ms(transcript.duration_s)},
+                                           {"segments", std::move(segments)},
+                                           {"truncated", transcript.truncated},
+                                           {"timings", timings_json(transcript.timings)},
+                                           {"model", source.model}};
+  // File names need not be UTF-8; JSON must be.
+  return document.dump(compact ? -1 : 2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string timing_table(const Transcript& transcript, double model_load_ms, double audio_decode_ms) {
+  const Timings& t = transcript.timings;
+  const double total_ms = t.preprocessing_ms + t.audio_encoding_ms + t.text_generation_ms;
+  // Each segment's first token is the result of its prefill, so decode steps are one fewer than tokens.
+  const double decode_ms = t.text_generation_ms - t.prefill_ms;
+  const double decode_steps = t.n_generated_tokens - static_cast<double>(transcript.segments.size());
+  std::string table = stage_row("preprocessing", t.preprocessing_ms, total_ms);
+  table += stage_row("audio encoding", t.audio_encoding_ms, total_ms);
+  table += stage_row("text generation", t.text_generation_ms, total_ms);
+  table += stage_row("total", total_ms, total_ms);
+  table += format("  prefill %.1f ms for %d prompt tokens, %d of them audio (%d frames)\n", t.prefill_ms,
+                  t.n_prompt_tokens, t.n_audio_tokens, t.n_frames);
+  table += format("  %d tokens generated", t.n_generated_tokens);
+  if (decode_ms > 0 && decode_steps > 0) table += format(", %.1f tokens/s", 1000.0 * decode_steps / decode_ms);
+  table += format("\n  %.2f s of audio", transcript.duration_s);
+  if (transcript.duration_s > 0 && total_ms > 0) {
+    const double total_s = total_ms / 1000.0;
+    table += format(", real-time factor %.4f (%.1f times real time)", total_s / transcript.duration_s,
+                    transcript.duration_s / total_s);
+  }
+  table += format("\n  not included: model loading %.1f ms, media decoding %.1f ms\n", model_load_ms, audio_decode_ms);
+  return table;
+}
+
+}  // namespace qasr::app
