@@ -1,0 +1,219 @@
+// See audio_encoder.h. The order of the functions is the order of the computation.
+#include "model/audio_encoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace qasr {
+namespace {
+
+constexpr int kConvs = 3;
+// Tokens encoded in one pass: enough rows to keep the products efficient, few enough that activations stay small.
+constexpr std::int64_t kGroupTokens = 1024;
+
+}  // namespace
+
+struct AudioEncoder::Chunk {
+  const LogMelSpectrogram* features;
+  int first_frame;
+  int n_frames;  // valid frames
+  int n_tokens;  // valid tokens
+};
+
+struct AudioEncoder::Window {
+  std::vector<Chunk> chunks;
+  int width = 0;  // frames each chunk is padded to
+  std::int64_t n_tokens = 0;
+};
+
+std::vector<float> sinusoidal_positions(int n_positions, int dim) {
+  const int half = dim / 2;
+  std::vector<float> table(static_cast<std::size_t>(n_positions) * static_cast<std::size_t>(dim));
+  for (int pos = 0; pos < n_positions; ++pos) {
+    float* row = table.data() + static_cast<std::ptrdiff_t>(pos) * dim;
+    for (int i = 0; i < half; ++i) {
+      const double angle = pos * std::exp(-i * std::log(10000.0) / (half - 1));
+      row[i] = static_cast<float>(std::sin(angle));
+      row[half + i] = static_cast<float>(std::cos(angle));
+    }
+  }
+  return table;
+}
+
+AudioEncoder::AudioEncoder(const AudioEncoderConfig& config, const WeightStore& weights, Backend& backend,
+                           WeightFormat format)
+    : config_(config), backend_(backend) {
+  const auto tensor = [&](const std::string& name) -> const HostTensor& {
+    return weights.tensor("audio_tower." + name);
+  };
+  const auto vector = [&](const std::string& name) { return upload_f32(backend, tensor(name)); };
+  const auto linear = [&](const std::string& name) {
+    const HostTensor matrix[] = {tensor(name + ".weight")}, bias[] = {tensor(name + ".bias")};
+    return backend.make_linear(matrix, bias, format);
+  };
+
+  const HostTensor conv_weights[] = {tensor("conv2d1.weight"), tensor("conv2d2.weight"), tensor("conv2d3.weight")};
+  const HostTensor conv_biases[] = {tensor("conv2d1.bias"), tensor("conv2d2.bias"), tensor("conv2d3.bias")};
+  conv_stem_ = backend.make_conv_stem(conv_weights, conv_biases, format);
+  const HostTensor conv_out[] = {tensor("conv_out.weight")};
+  conv_out_ = backend.make_linear(conv_out, {}, format);
+
+  const int tokens_per_chunk = static_cast<int>(conv_out_length(config.chunk_frames(), kConvs));
+  const std::vector<float> positions = sinusoidal_positions(tokens_per_chunk, config.d_model);
+  backend.upload(positions.data(), positions_.resize(backend, {tokens_per_chunk, config.d_model}));
+
+  for (int index = 0; index < config.n_layers; ++index) {
+    const std::string layer = "layers." + std::to_string(index) + ".", attn = layer + "self_attn.";
+    const HostTensor qkv[] = {tensor(attn + "q_proj.weight"), tensor(attn + "k_proj.weight"),
+                              tensor(attn + "v_proj.weight")};
+    const HostTensor qkv_bias[] = {tensor(attn + "q_proj.bias"), tensor(attn + "k_proj.bias"),
+                                   tensor(attn + "v_proj.bias")};
+    layers_.push_back({.attention_norm_weight = vector(layer + "self_attn_layer_norm.weight"),
+                       .attention_norm_bias = vector(layer + "self_attn_layer_norm.bias"),
+                       .qkv = backend.make_linear(qkv, qkv_bias, format),
+                       .attention_out = linear(attn + "out_proj"),
+                       .ff_norm_weight = vector(layer + "final_layer_norm.weight"),
+                       .ff_norm_bias = vector(layer + "final_layer_norm.bias"),
+                       .fc1 = linear(layer + "fc1"),
+                       .fc2 = linear(layer + "fc2")});
+  }
+  post_norm_weight_ = vector("ln_post.weight");
+  post_norm_bias_ = vector("ln_post.bias");
+  proj1_ = linear("proj1");
+  proj2_ = linear("proj2");
+}
+
+int AudioEncoder::n_audio_tokens(const AudioEncoderConfig& config, int n_frames) {
+  const int chunk = config.chunk_frames();
+  return static_cast<int>(n_frames / chunk * conv_out_length(chunk, kConvs) + conv_out_length(n_frames % chunk, kConvs));
+}
+
+void AudioEncoder::forward(std::span<const LogMelSpectrogram* const> features, ShortClipPadding padding,
+                           EncoderWorkspace& workspace, DeviceTensor& out, const EncoderTap& tap) const {
+  const std::vector<Window> windows = cut_windows(features, padding);
+  std::int64_t n_tokens = 0;
+  for (const Window& window : windows) n_tokens += window.n_tokens;
+  const TensorView rows = out.resize(backend_, {n_tokens, config_.output_dim});
+
+  std::int64_t first_row = 0;
+  for (std::size_t begin = 0; begin < windows.size();) {
+    std::int64_t group_tokens = windows[begin].n_tokens;
+    std::size_t end = begin + 1;
+    while (end < windows.size() && windows[end].width == windows[begin].width &&
+           group_tokens + windows[end].n_tokens <= kGroupTokens) {
+      group_tokens += windows[end++].n_tokens;
+    }
+    encode_group(std::span(windows).subspan(begin, end - begin), first_row, workspace,
+                 rows.slice_rows(first_row, group_tokens), tap);
+    first_row += group_tokens;
+    begin = end;
+  }
+}
+
+// Windows start at multiples of n_window_infer frames; all chunks of a recording are padded to its longest chunk.
+std::vector<AudioEncoder::Window> AudioEncoder::cut_windows(std::span<const LogMelSpectrogram* const> features,
+                                                            ShortClipPadding padding) const {
+  const int chunk_frames = config_.chunk_frames();
+  const std::size_t chunks_per_window = static_cast<std::size_t>(std::max(1, config_.n_window_infer / chunk_frames));
+  std::vector<Window> windows;
+  for (const LogMelSpectrogram* recording : features) {
+    QASR_CHECK(recording->n_mels == config_.n_mels && recording->n_frames >= 0);
+    const bool own_width = recording->n_frames < chunk_frames && padding == ShortClipPadding::kOfficial;
+    Window window;
+    for (int frame = 0; frame < recording->n_frames; frame += chunk_frames) {
+      const int n_frames = std::min(chunk_frames, recording->n_frames - frame);
+      const int n_tokens = static_cast<int>(conv_out_length(n_frames, kConvs));
+      window.width = own_width ? n_frames : chunk_frames;
+      window.n_tokens += n_tokens;
+      window.chunks.push_back({recording, frame, n_frames, n_tokens});
+      if (window.chunks.size() == chunks_per_window || frame + chunk_frames >= recording->n_frames) {
+        windows.push_back(std::move(window));
+        window = {};
+      }
+    }
+  }
+  return windows;
+}
+
+void AudioEncoder::encode_group(std::span<const Window> windows, std::int64_t first_row, EncoderWorkspace& workspace,
+                                TensorView out, const EncoderTap& tap) const {
+  const auto show = [&](const std::string& stage, ConstTensorView rows) {
+    if (tap) tap(stage, first_row, rows);
+  };
+  std::vector<std::int32_t> window_begin = {0};
+  for (const Window& window : windows) {
+    window_begin.push_back(window_begin.back() + static_cast<std::int32_t>(window.n_tokens));
+  }
+
+  const TensorView x = embed_chunks(windows, workspace);
+  show("stem", x);
+  for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+    run_layer(layers_[layer], window_begin, workspace);
+    show("layer." + std::to_string(layer), x);
+  }
+  const TensorView normed = workspace.normed.resize(backend_, x.shape);
+  backend_.layer_norm(x, post_norm_weight_.view(), post_norm_bias_.view(), config_.layer_norm_eps, normed);
+  show("ln_post", normed);
+  backend_.linear(normed, *proj1_, x, {.activation = Activation::kGelu});
+  backend_.linear(x, *proj2_, out, {});
+  show("output", out);
+}
+
+// Chunks -> convolution stem -> conv_out + positions, valid tokens only: [n_tokens, d_model].
+TensorView AudioEncoder::embed_chunks(std::span<const Window> windows, EncoderWorkspace& workspace) const {
+  const int width = windows.front().width;
+  const std::int64_t tokens_per_chunk = conv_out_length(width, kConvs);
+  std::vector<std::int32_t> chunk_rows, position_rows;
+  std::vector<float>& host = workspace.host_chunks;
+  host.clear();
+  std::int64_t n_chunks = 0;
+  for (const Window& window : windows) {
+    for (const Chunk& chunk : window.chunks) {
+      for (int mel = 0; mel < config_.n_mels; ++mel) {
+        const auto row = chunk.features->values.begin() +
+                         static_cast<std::ptrdiff_t>(mel) * chunk.features->n_frames + chunk.first_frame;
+        host.insert(host.end(), row, row + chunk.n_frames);
+        host.insert(host.end(), static_cast<std::size_t>(width - chunk.n_frames), 0.0F);
+      }
+      for (int token = 0; token < chunk.n_tokens; ++token) {
+        chunk_rows.push_back(static_cast<std::int32_t>(n_chunks * tokens_per_chunk) + token);
+        position_rows.push_back(token);
+      }
+      ++n_chunks;
+    }
+  }
+
+  const std::int64_t n_rows = n_chunks * tokens_per_chunk;
+  const TensorView chunks = workspace.chunks.resize(backend_, {n_chunks, config_.n_mels, width});
+  backend_.upload(host.data(), chunks);
+  const TensorView stem = workspace.stem.resize(backend_, {n_rows, conv_out_->in_features()});
+  backend_.conv_stem(chunks, *conv_stem_, stem);
+  const TensorView stem_out = workspace.stem_out.resize(backend_, {n_rows, config_.d_model});
+  backend_.linear(stem, *conv_out_, stem_out, {});
+  const TensorView x = workspace.x.resize(backend_, {static_cast<std::int64_t>(chunk_rows.size()), config_.d_model});
+  backend_.gather_rows_add(stem_out, chunk_rows, positions_.view(), position_rows, x);
+  return x;
+}
+
+// One pre-LayerNorm transformer layer, in place on workspace.x.
+void AudioEncoder::run_layer(const Layer& layer, std::span<const std::int32_t> window_begin,
+                             EncoderWorkspace& workspace) const {
+  const TensorView x = workspace.x.view();
+  const TensorView normed = workspace.normed.resize(backend_, x.shape);
+  const TensorView qkv = workspace.qkv.resize(backend_, {x.rows(), 3LL * config_.d_model});
+  const TensorView attention = workspace.attention.resize(backend_, x.shape);
+  const TensorView ff = workspace.ff.resize(backend_, {x.rows(), config_.d_ff});
+  const float eps = config_.layer_norm_eps;
+
+  backend_.layer_norm(x, layer.attention_norm_weight.view(), layer.attention_norm_bias.view(), eps, normed);
+  backend_.linear(normed, *layer.qkv, qkv, {});
+  backend_.attention_blocks(qkv, config_.n_heads, window_begin, attention);
+  backend_.linear(attention, *layer.attention_out, x, {.accumulate = true});
+
+  backend_.layer_norm(x, layer.ff_norm_weight.view(), layer.ff_norm_bias.view(), eps, normed);
+  backend_.linear(normed, *layer.fc1, ff, {.activation = Activation::kGelu});
+  backend_.linear(ff, *layer.fc2, x, {.accumulate = true});
+}
+
+}  // namespace qasr

@@ -1,0 +1,95 @@
+// Audio encoder: log-mel -> audio embeddings in the decoder's width. Hop 6 of the walk.
+//
+//   [n_mels, n_frames]  cut into chunks of 2 n_window = 100 frames
+//   conv stem           3 convolutions per chunk, conv_out, sinusoidal positions 0..12 restarting in every chunk
+//   transformer         pre-LayerNorm layers; attention inside windows of n_window_infer = 800 frames (104 tokens)
+//   projector           ln_post, proj1, GELU, proj2
+//
+// Attention never crosses a window, so windows are encoded in groups of bounded size: memory does not grow with the
+// length of the recording. Source: Qwen3ASRAudioEncoder (QwenLM/Qwen3-ASR; Hugging Face transformers 5.17).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "audio/log_mel.h"
+#include "backend/backend.h"
+#include "backend/device_tensor.h"
+#include "qasr/options.h"
+#include "weights/model_config.h"
+#include "weights/weight_store.h"
+
+namespace qasr {
+
+/// Sees intermediate results, for tests: stage is "stem", "layer.0" ... "layer.N-1", "ln_post" or "output"; rows are
+/// [first_row, first_row + view.rows()) of the packed batch.
+using EncoderTap = std::function<void(std::string_view stage, std::int64_t first_row, ConstTensorView rows)>;
+
+/// Activations of one caller, reused from call to call.
+struct EncoderWorkspace {
+  std::vector<float> host_chunks;  // [n_chunks, n_mels, width]
+  DeviceTensor chunks;             // [n_chunks, n_mels, width]
+  DeviceTensor stem;               // [n_chunks * tokens_per_chunk, conv_channels * mel_rows]
+  DeviceTensor stem_out;           // [n_chunks * tokens_per_chunk, d_model]
+  DeviceTensor x, normed;          // [n_tokens, d_model]
+  DeviceTensor qkv;                // [n_tokens, 3 * d_model]
+  DeviceTensor attention;          // [n_tokens, d_model]
+  DeviceTensor ff;                 // [n_tokens, d_ff]
+};
+
+class AudioEncoder {
+ public:
+  AudioEncoder(const AudioEncoderConfig& config, const WeightStore& weights, Backend& backend, WeightFormat format);
+
+  /// Rows the encoder makes of n_frames frames: one per 8 frames, rounded up, counted per chunk.
+  static int n_audio_tokens(const AudioEncoderConfig& config, int n_frames);
+  int n_audio_tokens(int n_frames) const { return n_audio_tokens(config_, n_frames); }
+
+  /// Encodes a batch of recordings of any lengths.
+  ///   features  log-mel of each recording, n_mels rows each
+  ///   padding   how a recording of less than one chunk is convolved
+  ///   out       resized to [sum of n_audio_tokens, output_dim] f32, recordings one after the other
+  /// A recording's rows do not depend on the others in the batch.
+  void forward(std::span<const LogMelSpectrogram* const> features, ShortClipPadding padding,
+               EncoderWorkspace& workspace, DeviceTensor& out, const EncoderTap& tap = {}) const;
+
+  const AudioEncoderConfig& config() const { return config_; }
+
+ private:
+  struct Layer {
+    DeviceTensor attention_norm_weight, attention_norm_bias;  // [d_model]  self_attn_layer_norm
+    std::unique_ptr<LinearWeight> qkv;                        // [3 * d_model, d_model]
+    std::unique_ptr<LinearWeight> attention_out;              // [d_model, d_model]  out_proj
+    DeviceTensor ff_norm_weight, ff_norm_bias;                // [d_model]  final_layer_norm
+    std::unique_ptr<LinearWeight> fc1;                        // [d_ff, d_model]
+    std::unique_ptr<LinearWeight> fc2;                        // [d_model, d_ff]
+  };
+  struct Chunk;   // 100 frames or fewer of one recording
+  struct Window;  // chunks that attend to each other
+
+  std::vector<Window> cut_windows(std::span<const LogMelSpectrogram* const> features, ShortClipPadding padding) const;
+  void encode_group(std::span<const Window> windows, std::int64_t first_row, EncoderWorkspace& workspace,
+                    TensorView out, const EncoderTap& tap) const;
+  TensorView embed_chunks(std::span<const Window> windows, EncoderWorkspace& workspace) const;
+  void run_layer(const Layer& layer, std::span<const std::int32_t> window_begin, EncoderWorkspace& workspace) const;
+
+  AudioEncoderConfig config_;
+  Backend& backend_;
+  std::unique_ptr<ConvStemWeight> conv_stem_;
+  std::unique_ptr<LinearWeight> conv_out_;  // [d_model, conv_channels * mel_rows]
+  DeviceTensor positions_;                  // [tokens_per_chunk, d_model]
+  std::vector<Layer> layers_;
+  DeviceTensor post_norm_weight_, post_norm_bias_;  // [d_model]  ln_post
+  std::unique_ptr<LinearWeight> proj1_;             // [d_model, d_model]
+  std::unique_ptr<LinearWeight> proj2_;             // [output_dim, d_model]
+};
+
+/// Sinusoidal positions: sines in the first half of a row, cosines in the second.
+///   [n_positions, dim] f32. Source: SinusoidsPositionEmbedding in Hugging Face transformers.
+std::vector<float> sinusoidal_positions(int n_positions, int dim);
+
+}  // namespace qasr

@@ -1,0 +1,35 @@
+#include "model/model.h"
+
+#include <string>
+
+namespace qasr {
+
+Tokenizer load_tokenizer(const CheckpointFiles& files, const ModelConfig& config) {
+  const auto text = [&](std::string_view name) {
+    const CheckpointFile* file = files.find(name);
+    return file == nullptr ? std::string_view() : file->text();
+  };
+  Tokenizer tokenizer({.tokenizer_json = text("tokenizer.json"),
+                       .vocab_json = text("vocab.json"),
+                       .merges_txt = text("merges.txt"),
+                       .tokenizer_config_json = text("tokenizer_config.json"),
+                       .added_tokens_json = text("added_tokens.json"),
+                       .where = files.where()});
+  if (tokenizer.size() > config.text.vocab) {
+    throw Error(ErrorCode::kModel, "tokenizer: " + std::to_string(tokenizer.size()) + " tokens, but the head has " +
+                                       std::to_string(config.text.vocab) + " rows (vocab_size of config.json) in " +
+                                       files.where());
+  }
+  return tokenizer;
+}
+
+Model::Model(const CheckpointFiles& files, const ModelConfig& config, const WeightStore& weights, Backend& backend,
+             WeightFormat format)
+    : config_(config),
+      tokenizer_(load_tokenizer(files, config)),
+      prompt_(tokenizer_, config.audio_token_id, files.where()),
+      log_mel_({.n_mels = config.audio.n_mels}),
+      encoder_(config.audio, weights, backend, format),
+      decoder_(config.text, config.audio_token_id, weights, backend, format) {}
+
+}  // namespace qasr

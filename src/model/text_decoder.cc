@@ -1,0 +1,226 @@
+// See text_decoder.h. The order of the functions is the order of the computation.
+#include "model/text_decoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace qasr {
+namespace {
+
+// Rows of prompts that run through the layers together. More rows do not make the products faster, only the
+// activations larger; a longer prompt takes several passes and its later rows attend to the cache of the earlier ones.
+constexpr std::int64_t kPassRows = 1024;
+
+}  // namespace
+
+struct TextDecoder::Part {
+  std::size_t input = 0;       // index into the inputs
+  std::size_t first_id = 0;    // into PrefillInput::ids
+  std::size_t n_ids = 0;
+  std::int64_t first_audio_row = 0;
+  std::int64_t n_audio_rows = 0;
+  const PrefillInput* source = nullptr;
+};
+
+void rope_tables(std::int64_t n_positions, int head_dim, double theta, std::vector<float>& cosines,
+                 std::vector<float>& sines) {
+  const int half = head_dim / 2;
+  std::vector<float> frequency(static_cast<std::size_t>(half));
+  for (int i = 0; i < half; ++i) {
+    frequency[static_cast<std::size_t>(i)] = static_cast<float>(1.0 / std::pow(theta, 2.0 * i / head_dim));
+  }
+  cosines.clear();
+  sines.clear();
+  for (std::int64_t pos = 0; pos < n_positions; ++pos) {
+    for (float f : frequency) {
+      const double angle = static_cast<float>(pos) * f;
+      cosines.push_back(static_cast<float>(std::cos(angle)));
+      sines.push_back(static_cast<float>(std::sin(angle)));
+    }
+  }
+}
+
+TextDecoder::TextDecoder(const TextDecoderConfig& config, int audio_token_id, const WeightStore& weights,
+                         Backend& backend, WeightFormat format)
+    : config_(config), audio_token_id_(audio_token_id), backend_(backend) {
+  const auto vector = [&](const std::string& name) { return upload_f32(backend, weights.tensor(name)); };
+  const auto linear = [&](const std::string& name) {
+    const HostTensor matrix[] = {weights.tensor(name)};
+    return backend.make_linear(matrix, {}, format);
+  };
+  embedding_ = linear("model.embed_tokens.weight");
+  for (int index = 0; index < config.n_layers; ++index) {
+    const std::string layer = "model.layers." + std::to_string(index) + ".", attn = layer + "self_attn.";
+    const HostTensor qkv[] = {weights.tensor(attn + "q_proj.weight"), weights.tensor(attn + "k_proj.weight"),
+                              weights.tensor(attn + "v_proj.weight")};
+    layers_.push_back({.attention_norm = vector(layer + "input_layernorm.weight"),
+                       .qkv = backend.make_linear(qkv, {}, format),
+                       .q_norm = vector(attn + "q_norm.weight"),
+                       .k_norm = vector(attn + "k_norm.weight"),
+                       .attention_out = linear(attn + "o_proj.weight"),
+                       .ff_norm = vector(layer + "post_attention_layernorm.weight"),
+                       .gate_up = backend.make_gate_up(weights.tensor(layer + "mlp.gate_proj.weight"),
+                                                       weights.tensor(layer + "mlp.up_proj.weight"), format),
+                       .down = linear(layer + "mlp.down_proj.weight")});
+  }
+  final_norm_ = vector("model.norm.weight");
+}
+
+void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
+                          std::span<std::int32_t> next_ids) const {
+  QASR_CHECK(!inputs.empty() && next_ids.size() == inputs.size());
+  std::int64_t n_positions = 0;
+  for (const PrefillInput& input : inputs) {
+    const auto n_audio = std::count(input.ids.begin(), input.ids.end(), audio_token_id_);
+    const std::int64_t n_rows = input.audio.shape.rank() == 2 ? input.audio.rows() : 0;
+    QASR_CHECK_MSG(!input.ids.empty() && n_audio == n_rows,
+                   std::to_string(n_audio) + " placeholders, " + std::to_string(n_rows) + " audio rows");
+    const int n_after = input.sequence->length() + static_cast<int>(input.ids.size());
+    QASR_CHECK_MSG(n_after <= config_.max_positions, std::to_string(n_after) + " positions");
+    input.sequence->reserve(n_after);
+    n_positions = std::max<std::int64_t>(n_positions, input.sequence->capacity());
+  }
+  grow_rope(n_positions, workspace);
+
+  const TensorView last = workspace.last.resize(backend_, {static_cast<std::int64_t>(inputs.size()), config_.hidden});
+  std::int64_t n_finished = 0;
+  for (Part cursor; cursor.input < inputs.size();) {
+    const std::vector<Part> parts = next_pass(inputs, cursor);
+    embed_parts(parts, workspace);
+    run_layers(inputs[0].sequence->pool().cache(), workspace);
+
+    workspace.rows.clear();
+    for (std::size_t part = 0; part < parts.size(); ++part) {
+      parts[part].source->sequence->advance(static_cast<int>(parts[part].n_ids));
+      const bool finished = parts[part].first_id + parts[part].n_ids == parts[part].source->ids.size();
+      if (finished) workspace.rows.push_back(workspace.row_begin[part + 1] - 1);
+    }
+    const std::int64_t n_rows = static_cast<std::int64_t>(workspace.rows.size());
+    backend_.gather_rows(workspace.x.view(), workspace.rows, last.slice_rows(n_finished, n_rows));
+    n_finished += n_rows;
+  }
+  next_tokens(last, workspace, next_ids);
+}
+
+// Takes up to kPassRows ids from where `cursor` stands, across prompts, and moves the cursor.
+std::vector<TextDecoder::Part> TextDecoder::next_pass(std::span<const PrefillInput> inputs, Part& cursor) const {
+  std::vector<Part> parts;
+  std::int64_t n_rows = 0;
+  while (cursor.input < inputs.size() && n_rows < kPassRows) {
+    const PrefillInput& input = inputs[cursor.input];
+    Part part = cursor;
+    part.source = &input;
+    part.n_ids = std::min(input.ids.size() - cursor.first_id, static_cast<std::size_t>(kPassRows - n_rows));
+    const auto ids = input.ids.subspan(part.first_id, part.n_ids);
+    part.n_audio_rows = std::count(ids.begin(), ids.end(), audio_token_id_);
+    parts.push_back(part);
+    n_rows += static_cast<std::int64_t>(part.n_ids);
+    cursor.first_id += part.n_ids;
+    cursor.first_audio_row += part.n_audio_rows;
+    if (cursor.first_id == input.ids.size()) cursor = {.input = cursor.input + 1};
+  }
+  return parts;
+}
+
+// Fills workspace.x [rows, hidden] with embeddings, audio rows spliced in, and describes the batch.
+void TextDecoder::embed_parts(std::span<const Part> parts, DecoderWorkspace& workspace) const {
+  workspace.row_begin.assign(1, 0);
+  workspace.n_past.clear();
+  workspace.pages.clear();
+  workspace.ids.clear();
+  for (const Part& part : parts) {
+    const auto ids = part.source->ids.subspan(part.first_id, part.n_ids);
+    workspace.ids.insert(workspace.ids.end(), ids.begin(), ids.end());
+    workspace.row_begin.push_back(static_cast<std::int32_t>(workspace.ids.size()));
+    workspace.n_past.push_back(part.source->sequence->length());
+    workspace.pages.push_back(part.source->sequence->pages());
+  }
+  const TensorView x =
+      workspace.x.resize(backend_, {static_cast<std::int64_t>(workspace.ids.size()), config_.hidden});
+  backend_.embed(*embedding_, workspace.ids, x);
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    if (parts[p].n_audio_rows == 0) continue;
+    workspace.rows.clear();
+    for (std::int32_t row = workspace.row_begin[p]; row < workspace.row_begin[p + 1]; ++row) {
+      if (workspace.ids[static_cast<std::size_t>(row)] == audio_token_id_) workspace.rows.push_back(row);
+    }
+    const ConstTensorView audio = parts[p].source->audio;
+    backend_.scatter_rows(audio.slice_rows(parts[p].first_audio_row, parts[p].n_audio_rows), workspace.rows, x);
+  }
+}
+
+void TextDecoder::decode_step(std::span<KvSequence* const> sequences, std::span<const std::int32_t> ids,
+                              DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const {
+  QASR_CHECK(!sequences.empty() && ids.size() == sequences.size() && next_ids.size() == sequences.size());
+  const std::int64_t n_sequences = static_cast<std::int64_t>(sequences.size());
+  workspace.row_begin.assign(1, 0);
+  workspace.n_past.clear();
+  workspace.pages.clear();
+  std::int64_t n_positions = 0;
+  for (KvSequence* sequence : sequences) {
+    QASR_CHECK_MSG(sequence->length() < config_.max_positions, std::to_string(sequence->length()) + " positions");
+    sequence->reserve(sequence->length() + 1);
+    workspace.row_begin.push_back(workspace.row_begin.back() + 1);
+    workspace.n_past.push_back(sequence->length());
+    workspace.pages.push_back(sequence->pages());
+    n_positions = std::max<std::int64_t>(n_positions, sequence->capacity());
+  }
+  grow_rope(n_positions, workspace);
+  backend_.embed(*embedding_, ids, workspace.x.resize(backend_, {n_sequences, config_.hidden}));
+  run_layers(sequences[0]->pool().cache(), workspace);
+  for (KvSequence* sequence : sequences) sequence->advance(1);
+  next_tokens(workspace.x.view(), workspace, next_ids);  // every row is a last row
+}
+
+// All layers over workspace.x, in place.
+void TextDecoder::run_layers(KvCache& cache, DecoderWorkspace& workspace) const {
+  const SequenceBatch batch{workspace.row_begin, workspace.n_past, workspace.pages};
+  const TensorView x = workspace.x.view();
+  const TensorView normed = workspace.normed.resize(backend_, x.shape);
+  const Shape heads_shape = {x.rows(), static_cast<std::int64_t>(config_.n_heads) * config_.head_dim};
+  const TensorView q = workspace.q.resize(backend_, heads_shape);
+  const TensorView attention = workspace.attention.resize(backend_, heads_shape);
+  const TensorView ff = workspace.ff.resize(backend_, {x.rows(), config_.d_ff});
+  const float eps = config_.rms_norm_eps;
+
+  for (int index = 0; index < config_.n_layers; ++index) {
+    const Layer& layer = layers_[static_cast<std::size_t>(index)];
+    backend_.rms_norm(x, layer.attention_norm.view(), eps, normed);
+    backend_.qkv_norm_rope_append(normed,
+                                  {.qkv = layer.qkv.get(),
+                                   .q_norm = layer.q_norm.view(),
+                                   .k_norm = layer.k_norm.view(),
+                                   .eps = eps,
+                                   .rope_cos = workspace.rope_cos.view(),
+                                   .rope_sin = workspace.rope_sin.view(),
+                                   .layer = index},
+                                  batch, cache, q);
+    backend_.attention_causal(q, config_.n_heads, index, batch, cache, attention);
+    backend_.linear(attention, *layer.attention_out, x, {.accumulate = true});
+
+    backend_.rms_norm(x, layer.ff_norm.view(), eps, normed);
+    backend_.gate_up_silu(normed, *layer.gate_up, ff);
+    backend_.linear(ff, *layer.down, x, {.accumulate = true});
+  }
+}
+
+// hidden [n_sequences, hidden], possibly workspace.last itself -> workspace.logits, next_ids.
+void TextDecoder::next_tokens(TensorView hidden, DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const {
+  const TensorView last = workspace.last.resize(backend_, hidden.shape);
+  const TensorView logits = workspace.logits.resize(backend_, {last.rows(), config_.vocab});
+  backend_.rms_norm(hidden, final_norm_.view(), config_.rms_norm_eps, last);
+  backend_.argmax_logits(last, *embedding_, logits, next_ids);
+}
+
+void TextDecoder::grow_rope(std::int64_t n_positions, DecoderWorkspace& workspace) const {
+  if (n_positions <= workspace.rope_positions) return;
+  std::vector<float> cosines, sines;
+  rope_tables(n_positions, config_.head_dim, config_.rope_theta, cosines, sines);
+  const Shape shape = {n_positions, config_.head_dim / 2};
+  backend_.upload(cosines.data(), workspace.rope_cos.resize(backend_, shape));
+  backend_.upload(sines.data(), workspace.rope_sin.resize(backend_, shape));
+  workspace.rope_positions = n_positions;
+}
+
+}  // namespace qasr

@@ -1,0 +1,97 @@
+// Text decoder: a dense Qwen3 over prompt and audio embeddings. Hops 8 and 9 of the walk.
+//
+//   x = embedding of the ids; rows of the audio placeholder are replaced by the encoder's output
+//   per layer: x += o_proj(attention(RoPE(norm(q)), RoPE(norm(k)), v));  x += down_proj(silu(gate) * up)
+//   logits = head(RMSNorm(x of the last row)), head tied to the embedding
+//
+// Sequences of different lengths share a call; a sequence's result does not depend on the others.
+// Source: Qwen3ForCausalLM and Qwen3ASRForConditionalGeneration in Hugging Face transformers 5.17.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/device_tensor.h"
+#include "model/kv_cache.h"
+#include "weights/model_config.h"
+#include "weights/weight_store.h"
+
+namespace qasr {
+
+/// Activations of one caller, reused from call to call.
+struct DecoderWorkspace {
+  DeviceTensor x, normed;           // [rows, hidden]
+  DeviceTensor q, attention;        // [rows, n_heads * head_dim]
+  DeviceTensor ff;                  // [rows, d_ff]
+  DeviceTensor last;                // [n_sequences, hidden]
+  DeviceTensor logits;              // [n_sequences, vocab]
+  DeviceTensor rope_cos, rope_sin;  // [n_positions, head_dim / 2]
+  std::int64_t rope_positions = 0;  // rows of the tables that are filled
+
+  // Which rows belong to which sequence: the storage behind a SequenceBatch.
+  std::vector<std::int32_t> row_begin, n_past, ids, rows;
+  std::vector<std::span<const std::int32_t>> pages;
+};
+
+/// One sequence of a prefill call.
+struct PrefillInput {
+  KvSequence* sequence = nullptr;     ///< positions are appended to it; room is reserved by the call
+  std::span<const std::int32_t> ids;  ///< at least one
+  ConstTensorView audio;              ///< [n_audio_tokens, hidden] f32: one row per placeholder in `ids`, in order
+};
+
+class TextDecoder {
+ public:
+  TextDecoder(const TextDecoderConfig& config, int audio_token_id, const WeightStore& weights, Backend& backend,
+              WeightFormat format);
+
+  /// Runs all rows of every sequence and fills the KV cache.
+  ///   next_ids  [inputs.size()] most likely id after each sequence's last row
+  /// Afterwards logits() of the workspace holds [inputs.size(), vocab]. All sequences must share one pool.
+  /// @throws Error kInternal  a position beyond max_positions, placeholders and audio rows that do not match in number
+  void prefill(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
+               std::span<std::int32_t> next_ids) const;
+
+  /// Appends one id to every sequence.
+  ///   ids, next_ids  [sequences.size()], may be the same memory
+  void decode_step(std::span<KvSequence* const> sequences, std::span<const std::int32_t> ids,
+                   DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const;
+
+  const TextDecoderConfig& config() const { return config_; }
+
+ private:
+  struct Layer {
+    DeviceTensor attention_norm;                  // [hidden]  input_layernorm
+    std::unique_ptr<LinearWeight> qkv;            // [(n_heads + 2 n_kv_heads) * head_dim, hidden]
+    DeviceTensor q_norm, k_norm;                  // [head_dim]
+    std::unique_ptr<LinearWeight> attention_out;  // [hidden, n_heads * head_dim]  o_proj
+    DeviceTensor ff_norm;                         // [hidden]  post_attention_layernorm
+    std::unique_ptr<LinearWeight> gate_up;        // [2 * d_ff, hidden]
+    std::unique_ptr<LinearWeight> down;           // [hidden, d_ff]
+  };
+
+  struct Part;  // rows of one prompt that share a pass
+
+  std::vector<Part> next_pass(std::span<const PrefillInput> inputs, Part& cursor) const;
+  void embed_parts(std::span<const Part> parts, DecoderWorkspace& workspace) const;
+  void run_layers(KvCache& cache, DecoderWorkspace& workspace) const;
+  void next_tokens(TensorView hidden, DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const;
+  void grow_rope(std::int64_t n_positions, DecoderWorkspace& workspace) const;
+
+  TextDecoderConfig config_;
+  int audio_token_id_;
+  Backend& backend_;
+  std::unique_ptr<LinearWeight> embedding_;  // [vocab, hidden], also the head
+  std::vector<Layer> layers_;
+  DeviceTensor final_norm_;  // [hidden]
+};
+
+/// cos and sin of position * theta^(-2 i / head_dim) for positions [0, n_positions): [n_positions, head_dim / 2] each.
+/// The product is rounded to f32 as in the reference.
+void rope_tables(std::int64_t n_positions, int head_dim, double theta, std::vector<float>& cosines,
+                 std::vector<float>& sines);
+
+}  // namespace qasr
