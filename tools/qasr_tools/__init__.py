@@ -1,0 +1,1 @@
+"""Python side of qasr: reference model, synthetic checkpoints, golden data. Needs `pip install -r tools/requirements.txt`."""
