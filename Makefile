@@ -1,0 +1,72 @@
+# The short way: `make demo` and `make test` do everything on a fresh Debian 12 or Ubuntu 24.04 machine, packages
+# included (as root, or with sudo). Everything else is plain CMake: see CMakePresets.json and CONTRIBUTING.md.
+#
+#   SKIP_PACKAGES=1   do not install packages
+#   JOBS=n            parallel compiler and test processes; default: one per core
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+JOBS ?= $(shell nproc)
+launcher := $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+# ThreadSanitizer of GCC 12 needs less address randomisation than recent kernels have.
+fixed_addresses := $(shell setarch -R true 2> /dev/null && echo setarch -R)
+
+# What runs under the sanitizers: address and undefined behaviour where bytes from outside are read, threads where
+# there are any. Names are both build targets and ctest names, but for the program itself.
+ASAN_TESTS := qasr_base_test qasr_audio_test qasr_text_test qasr_weights_test qasr_engine_test cli_bad_input
+TSAN_TESTS := qasr_base_test qasr_engine_test
+empty :=
+space := $(empty) $(empty)
+names_to_regex = '^($(subst $(space),|,$(strip $(1))))$$'
+
+.PHONY: help demo test check build asan tsan check-fullsize format lint sizes clean packages packages-build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: packages-build ## build the program and transcribe a sample recording with the built-in model
+	@cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release $(launcher) >&2
+	@cmake --build build/demo --target qasr_program -j $(JOBS) >&2
+	@echo 'build/demo/bin/qasr transcribe --timings models/demo-en/samples/short_slt.wav' >&2
+	@build/demo/bin/qasr transcribe --timings models/demo-en/samples/short_slt.wav
+
+test: packages asan tsan check ## everything: sanitizer subsets, then all tests (installs packages)
+
+check: build ## all tests of the release build, without sanitizers
+	ctest --test-dir build/release -j $(JOBS) --output-on-failure --no-tests=error -LE fullsize
+
+build: ## release build with tests
+	cmake --preset release $(launcher)
+	cmake --build build/release -j $(JOBS)
+
+asan: ## what reads foreign bytes, under AddressSanitizer and UndefinedBehaviorSanitizer
+	cmake --preset asan-ubsan $(launcher)
+	cmake --build build/asan-ubsan -j $(JOBS) --target $(filter qasr_%,$(ASAN_TESTS)) qasr_program
+	ctest --test-dir build/asan-ubsan -j $(JOBS) --output-on-failure --no-tests=error -R $(call names_to_regex,$(ASAN_TESTS))
+
+tsan: ## thread pool and concurrent sessions under ThreadSanitizer
+	cmake --preset tsan $(launcher)
+	cmake --build build/tsan -j $(JOBS) --target $(TSAN_TESTS)
+	$(fixed_addresses) ctest --test-dir build/tsan -j $(JOBS) --output-on-failure --no-tests=error -R $(call names_to_regex,$(TSAN_TESTS))
+
+check-fullsize: build ## synthetic checkpoints of the true 0.6B and 1.7B sizes against the reference (memory: 16 GB)
+	ctest --test-dir build/release --output-on-failure --no-tests=error -L fullsize
+
+format: ## clang-format on every C++ file
+	git ls-files '*.h' '*.cc' | xargs clang-format -i
+
+lint: build ## clang-tidy on the library and the program (needs clang-tidy)
+	git ls-files 'src/*.cc' 'apps/*.cc' | grep -v _test.cc | xargs -P $(JOBS) -n 4 clang-tidy --quiet -p build/release
+
+sizes: ## long files and functions (information only)
+	python3 tools/check_sizes.py
+
+clean: ## remove build/
+	rm -rf build
+
+packages:
+	@$(if $(SKIP_PACKAGES),true,scripts/install_packages.sh test)
+
+packages-build:
+	@$(if $(SKIP_PACKAGES),true,scripts/install_packages.sh build)
