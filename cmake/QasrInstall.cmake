@@ -16,6 +16,7 @@ write_basic_package_version_file(qasrConfigVersion.cmake COMPATIBILITY SameMinor
 install(FILES ${PROJECT_BINARY_DIR}/qasrConfig.cmake ${PROJECT_BINARY_DIR}/qasrConfigVersion.cmake
         DESTINATION ${package_dir})
 
+file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(cmake/qasr.pc.in qasr.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/qasr.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

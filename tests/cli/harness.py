@@ -1,0 +1,104 @@
+"""What the tests of the program share: running it, making recordings, breaking checkpoints."""
+
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+import wave
+
+ROOT = pathlib.Path(os.environ["QASR_SOURCE_DIR"])
+PROGRAM = os.environ["QASR_PROGRAM"]
+DEMO_MODEL = ROOT / "models/demo-en"
+SAMPLES = DEMO_MODEL / "samples"
+SAMPLE = SAMPLES / "short_slt.wav"
+
+OK, INTERNAL, USAGE, INPUT, MODEL, DEVICE = range(6)
+
+WAVE_FORMAT_PCM, WAVE_FORMAT_FLOAT = 1, 3
+
+
+def references():
+    """{file name: sentence that was spoken} of the sample recordings."""
+    lines = (SAMPLES / "references.tsv").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("\t") for line in lines)
+
+
+def run(*arguments, stdin=subprocess.DEVNULL, input=None, env=None, **options):
+    """Runs the program; `input` is bytes for its standard input. Output is text."""
+    stream = {} if input is not None else {"stdin": stdin}
+    result = subprocess.run([PROGRAM, *map(str, arguments)], input=input, capture_output="stdout" not in options,
+                            env={**os.environ, **(env or {})}, timeout=300, check=False, **stream, **options)
+    result.stdout = (result.stdout or b"").decode("utf-8")
+    result.stderr = (result.stderr or b"").decode("utf-8", "replace")
+    return result
+
+
+def sample_values(path=SAMPLE):
+    """Samples of a 16-bit mono WAV file as integers."""
+    with wave.open(str(path)) as file:
+        assert (file.getsampwidth(), file.getnchannels(), file.getframerate()) == (2, 1, 16000)
+        frames = file.readframes(file.getnframes())
+    return list(struct.unpack(f"<{len(frames) // 2}h", frames))
+
+
+def wav_bytes(data, rate=16000, channels=1, bits=16, format_tag=WAVE_FORMAT_PCM, data_size=None):
+    """A RIFF/WAVE file; `data_size` is what the header claims when that is not the truth."""
+    block = channels * bits // 8
+    header = struct.pack("<HHIIHH", format_tag, channels, rate, rate * block, block, bits)
+    size = len(data) if data_size is None else data_size
+    chunks = b"WAVE" + b"fmt " + struct.pack("<I", len(header)) + header + b"data" + struct.pack("<I", size)
+    return b"RIFF" + struct.pack("<I", len(chunks) + size) + chunks + data
+
+
+class ProgramTest(unittest.TestCase):
+    """A test with a folder of its own."""
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = pathlib.Path(temporary.name)
+
+    def write(self, name, data):
+        path = self.directory / name
+        path.write_bytes(data)
+        return path
+
+    def assert_fails(self, result, code, *fragments):
+        """The documented exit code, nothing on standard output, and a message that contains every fragment."""
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertEqual(result.stdout, "")
+        message = result.stderr.lower()
+        for fragment in fragments:
+            self.assertIn(str(fragment).lower(), message)
+
+    # ---- checkpoints ------------------------------------------------------------------------------------------------
+
+    def broken_model(self, name="model"):
+        """A copy of the demonstration model to damage: small files are copies, weights are links."""
+        model = self.directory / name
+        model.mkdir()
+        for path in DEMO_MODEL.iterdir():
+            if path.suffix == ".safetensors":
+                (model / path.name).symlink_to(path)
+            elif path.is_file():
+                shutil.copy(path, model)
+        return model
+
+    def edit_json(self, path, change):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        change(document)
+        path.write_text(json.dumps(document), encoding="utf-8")
+
+    def edit_header(self, shard, change):
+        """Rewrites a linked safetensors file with a changed header; the data area stays as it is."""
+        original = shard.read_bytes()
+        (length,) = struct.unpack("<Q", original[:8])
+        header = json.loads(original[8 : 8 + length])
+        change(header)
+        text = json.dumps(header).encode()
+        shard.unlink()
+        shard.write_bytes(struct.pack("<Q", len(text)) + text + original[8 + length :])

@@ -1,0 +1,66 @@
+"""Runs what README.md shows: the programs made of its C++ blocks, and every `qasr` line of its shell blocks.
+
+The examples name files that a reader would have; here they are links to the demonstration model and its samples.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import extract
+
+ROOT = pathlib.Path(os.environ["QASR_SOURCE_DIR"])
+PROGRAM = pathlib.Path(os.environ["QASR_PROGRAM"])
+EXAMPLE_PROGRAMS = []
+DEMO_MODEL = ROOT / "models/demo-en"
+SAMPLE = DEMO_MODEL / "samples/short_slt.wav"
+SAMPLE_TEXT = "What is the weather in Berlin tomorrow?"
+
+
+def reader_directory(directory):
+    """What a reader has: a checkpoint, recordings, a list of names."""
+    directory = pathlib.Path(directory)
+    (directory / "Qwen3-ASR-0.6B").symlink_to(DEMO_MODEL)
+    for name in ("recording.wav", "talk.wav"):
+        shutil.copy(SAMPLE, directory / name)
+    (directory / "names.txt").write_text("Berlin")
+    return directory
+
+
+class ReadmeTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = reader_directory(temporary.name)
+        self.environment = {**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"}
+
+    def run_here(self, command, **options):
+        result = subprocess.run(command, cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, check=False, **options)
+        self.assertEqual(result.returncode, 0, f"{command}\n{result.stderr}")
+        return result.stdout
+
+    def test_programs(self):
+        self.assertTrue(EXAMPLE_PROGRAMS)
+        for program in EXAMPLE_PROGRAMS:
+            with self.subTest(program=program):
+                self.assertIn(SAMPLE_TEXT, self.run_here([program]))
+
+    def test_shell_lines(self):
+        blocks = extract.code_blocks((ROOT / "README.md").read_text(encoding="utf-8"), "sh")
+        lines = [line for block in blocks for line in block.splitlines() if "qasr transcribe" in line or "qasr info" in line]
+        self.assertGreater(len(lines), 3)
+        for line in lines:
+            with self.subTest(line=line):
+                output = self.run_here(["bash", "-o", "pipefail", "-c", line])
+                redirected = "".join(path.read_text() for path in self.directory.glob("*.json*"))
+                self.assertIn(SAMPLE_TEXT if "transcribe" in line else "parameters", output + redirected)
+
+
+if __name__ == "__main__":
+    EXAMPLE_PROGRAMS = sys.argv[1:]
+    unittest.main(argv=sys.argv[:1])
