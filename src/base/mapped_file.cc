@@ -1,3 +1,4 @@
+// See mapped_file.h. POSIX open, fstat, mmap; every failure names the file and what the system said.
 #include "base/mapped_file.h"
 
 #include <fcntl.h>
@@ -22,22 +23,27 @@ namespace {
 }  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // O_NONBLOCK: opening a pipe that nobody writes to must fail below, not wait for a writer.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) fail(path, std::strerror(errno));
   struct stat status {};
-  const int stat_result = ::fstat(fd, &status);
-  if (stat_result == 0 && S_ISREG(status.st_mode) && status.st_size > 0) {
-    size_ = static_cast<std::size_t>(status.st_size);
-    data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (::fstat(fd, &status) != 0) {
+    const int error = errno;
+    ::close(fd);
+    fail(path, std::strerror(error));
   }
+  if (!S_ISREG(status.st_mode)) {
+    ::close(fd);
+    fail(path, S_ISDIR(status.st_mode) ? "a directory, expected a file" : "not a regular file");
+  }
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* data = nullptr;
+  if (size > 0) data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);  // mmap refuses length 0
   const int error = errno;
-  ::close(fd);
-  if (stat_result != 0) fail(path, std::strerror(error));
-  if (!S_ISREG(status.st_mode)) fail(path, "not a regular file");
-  if (data_ == MAP_FAILED) {
-    data_ = nullptr;
-    fail(path, std::string("cannot map it: ") + std::strerror(error));
-  }
+  ::close(fd);  // the mapping keeps the file
+  if (data == MAP_FAILED) fail(path, std::string("cannot map it: ") + std::strerror(error));
+  data_ = data;
+  size_ = size;
 }
 
 MappedFile::~MappedFile() {

@@ -10,7 +10,9 @@ namespace qasr {
 class MappedFile {
  public:
   MappedFile() = default;
-  /// @throws Error kModel  missing, a directory, unreadable; an empty file maps to an empty span
+  /// An empty file maps to an empty span. Pages are read when touched, so mapping a large file costs nothing yet; a file
+  /// that another process shortens while it is mapped raises SIGBUS on access, as with any mapping.
+  /// @throws Error kModel  missing, a directory, a pipe or device, unreadable
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

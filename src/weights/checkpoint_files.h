@@ -19,24 +19,37 @@ struct CheckpointFile {
   std::string_view text() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 };
 
+/// A file whose bytes are handed over.
+struct OwnedFile {
+  std::string name;
+  std::vector<std::byte> bytes;
+};
+
 class CheckpointFiles {
  public:
-  /// Maps config.json, the tokenizer files, *.json and *.safetensors of a directory.
-  /// @throws Error kModel  not a directory, no config.json (the message lists what is there)
+  /// Maps *.json, *.safetensors and merges.txt of a directory, sorted by name; everything else is ignored. Links are
+  /// followed; mapping reads nothing yet.
+  /// @throws Error kModel  not a directory, unreadable, no config.json (the message lists what is there)
   static CheckpointFiles open_directory(const std::filesystem::path& directory);
   /// Borrows memory. `where` names the source in messages.
+  /// @throws Error kModel  two files of one name
   static CheckpointFiles from_memory(std::vector<CheckpointFile> files, std::string where);
+  /// Keeps the memory itself: what tests and generated checkpoints use.
+  static CheckpointFiles from_owned(std::vector<OwnedFile> files, std::string where);
 
   const CheckpointFile* find(std::string_view name) const;
-  /// @throws Error kModel  "config.json not found in DIR"
+  /// @throws Error kModel  "config.json not found in DIR, which holds: ..."
   const CheckpointFile& require(std::string_view name) const;
   std::span<const CheckpointFile> all() const { return files_; }
   /// Directory or name, for messages.
   const std::string& where() const { return where_; }
+  /// "DIR/config.json", for messages.
+  std::string path_of(std::string_view name) const { return where_ + "/" + std::string(name); }
 
  private:
   std::vector<CheckpointFile> files_;
   std::vector<MappedFile> mappings_;
+  std::vector<std::vector<std::byte>> owned_;
   std::string where_;
 };
 

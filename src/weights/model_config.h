@@ -24,6 +24,7 @@ struct AudioEncoderConfig {    // audio_config
 
   int head_dim() const { return d_model / n_heads; }
   int chunk_frames() const { return 2 * n_window; }
+  bool operator==(const AudioEncoderConfig&) const = default;
 };
 
 struct TextDecoderConfig {        // text_config
@@ -37,7 +38,8 @@ struct TextDecoderConfig {        // text_config
   float rms_norm_eps = 0;         // rms_norm_eps
   double rope_theta = 0;          // rope_theta | rope_parameters.rope_theta
   int max_positions = 0;          // max_position_embeddings
-  bool tied_head = false;         // tie_word_embeddings
+  bool tied_head = false;         // tie_word_embeddings; never for the forced aligner
+  bool operator==(const TextDecoderConfig&) const = default;
 };
 
 enum class CheckpointLayout { kOfficial, kTransformers };
@@ -49,15 +51,19 @@ struct ModelConfig {
   int audio_token_id = 0;           // audio_token_id: the placeholder <|audio_pad|>
   std::vector<int> eos_token_ids;   // generation_config.json eos_token_id, else eos_token_id
   int max_new_tokens = 0;           // generation_config.json max_new_tokens; 0 if absent
-  bool is_forced_aligner = false;   // model_type contains forced_aligner, or classify_num / num_labels present
-  int n_classes = 0;                // classify_num | num_labels; 0 for ASR
+  bool is_forced_aligner = false;   // model_type contains forced_aligner, or classify_num / num_labels present, or
+                                    // architectures names a ...ForTokenClassification
+  int n_classes = 0;                // classify_num | num_labels | size of id2label; 0 for ASR
   // Our own hints, present in the demonstration model only.
   bool is_demo = false;                  // qasr_demo
   double recommended_max_segment_s = 0;  // qasr_max_segment_s; 0 if absent
+  bool operator==(const ModelConfig&) const = default;
 };
 
+/// The layout is told by the presence of thinker_config; tensor names may follow the other one.
 /// @throws Error kModel  broken JSON (with position), missing or mistyped key, a size that is not positive or beyond
-///                       reason, sizes that contradict each other (heads do not divide, odd head_dim)
+///                       reason, sizes that contradict each other (heads do not divide, odd head_dim), a variant of the
+///                       model that the engine does not compute (another activation, biases, sliding window)
 ModelConfig parse_model_config(const CheckpointFiles& files);
 
 }  // namespace qasr

@@ -2,6 +2,7 @@
 // "thinker." ("audio_tower.conv2d1.weight", "model.layers.0.self_attn.q_proj.weight", "lm_head.weight").
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,35 +11,39 @@
 
 #include "tensor/host_tensor.h"
 #include "weights/checkpoint_files.h"
+#include "weights/expected_tensors.h"
 #include "weights/model_config.h"
+#include "weights/tensor_names.h"
 
 namespace qasr {
 
 class WeightStore {
  public:
-  /// Reads the headers of every shard, maps names, and checks names and shapes against the configuration:
-  /// missing, unknown and duplicate tensors, wrong shapes and unsupported dtypes are errors that name tensor, file,
-  /// found and expected. With tied embeddings lm_head.weight may be absent or present (then it is ignored).
+  /// Reads the headers of every shard (those model.safetensors.index.json names, else all *.safetensors), maps names,
+  /// and checks names and shapes against the configuration: missing, unknown and duplicate tensors, tensors that are not
+  /// in the shard the index names, wrong shapes and unsupported dtypes are errors that name tensor, file, found and
+  /// expected. With tied embeddings lm_head.weight may be absent or present (then its shape is checked and it is
+  /// ignored). No byte of a tensor is read.
   /// @throws Error kModel
   WeightStore(const CheckpointFiles& files, const ModelConfig& config);
 
   /// Borrowed from the checkpoint's memory. The name must exist (Error kInternal otherwise).
   const HostTensor& tensor(std::string_view name) const;
   bool contains(std::string_view name) const;
+  /// In checkpoint order: encoder, decoder, head.
   std::span<const HostTensor> all() const { return tensors_; }
   int n_shards() const { return n_shards_; }
+  std::uint64_t shard_bytes() const { return shard_bytes_; }
+  /// Tensors in the files, an ignored tied head included.
+  int n_stored() const { return n_stored_; }
+  NameLayout name_layout() const { return name_layout_; }
 
  private:
   std::vector<HostTensor> tensors_;
   std::unordered_map<std::string, std::size_t> index_;
-  int n_shards_ = 0;
+  int n_shards_ = 0, n_stored_ = 0;
+  std::uint64_t shard_bytes_ = 0;
+  NameLayout name_layout_ = NameLayout::kBare;
 };
-
-/// The tensors a configuration needs, canonical names with shapes, in checkpoint order.
-struct ExpectedTensor {
-  std::string name;
-  Shape shape;
-};
-std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);
 
 }  // namespace qasr
