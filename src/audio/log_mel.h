@@ -1,7 +1,9 @@
 // Log-mel spectrogram of Whisper and Qwen3-ASR: samples -> [n_mels, n_frames].
+// Step 5 of the walk in docs/architecture.md; stages: stft, mel_filterbank, log10 with clamp and scale.
 // Source: WhisperFeatureExtractor in Hugging Face transformers.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <vector>
@@ -14,7 +16,8 @@ struct LogMelConfig {
   int window_samples = 400;  ///< periodic Hann
   int hop_samples = 160;
   /// Length of the transform. 400 is the official one; 512 zero-pads each windowed frame and puts the filterbank's
-  /// bins at k * sample_rate / 512 (what some ports do; docs/model.md has what it changes).
+  /// bins at k * sample_rate / 512 (what some ports do; docs/model.md has what it changes). The power is that of the
+  /// mathematical transform in both cases.
   int fft_samples = 400;
 };
 
@@ -25,9 +28,11 @@ struct LogMelSpectrogram {
   std::vector<float> values;
 };
 
-/// Plans, window and filterbank are made once; compute() may run on several threads at once.
+/// Window and filterbank are made once and FFT plans are kept for the next call; compute() may run on several threads
+/// at once (each call borrows one set of work buffers from a pool, which grows to the most calls that ever overlapped).
 class LogMel {
  public:
+  /// @throws Error kInvalidArgument  a size <= 0, an odd window or transform, a transform shorter than the window
   explicit LogMel(const LogMelConfig& config = {});
   ~LogMel();
   LogMel(LogMel&&) noexcept;
@@ -36,9 +41,14 @@ class LogMel {
   /// floor(n_samples / hop).
   int n_frames(std::size_t n_samples) const;
 
-  /// n_frames(samples.size()) frames; reflect padding at both ends; the maximum for the 8-decade clamp is over the kept
-  /// frames. Reuses `out`'s memory. Up to window/2 samples cannot be reflected as the reference does: positions
-  /// outside are then read as zero.
+  /// L[m, t] = log10(max(energy[m, t], 1e-10)); values[m, t] = (max(L[m, t], max of L - 8) + 4) / 4.
+  ///
+  ///   samples  [n_samples] finite f32; any length
+  ///   out      [n_mels, n_frames(n_samples)]; its memory is reused
+  ///
+  /// The maximum is over the kept frames only: the frame centred on the end of the signal is neither kept nor counted.
+  /// Both ends are extended by reflection. Up to window/2 samples are reflected repeatedly, as the extractor's NumPy
+  /// implementation does; its torch implementation refuses them.
   void compute(std::span<const float> samples, LogMelSpectrogram& out) const;
 
  private:
