@@ -1,0 +1,55 @@
+// Opening a checkpoint: files -> configuration -> weights -> backend -> model.
+#include "qasr/engine.h"
+
+#include <string>
+#include <utility>
+
+#include "backend/registry.h"
+#include "engine/engine_impl.h"
+#include "weights/describe.h"
+
+namespace qasr {
+namespace {
+
+std::unique_ptr<Engine::Impl> load(const CheckpointFiles& files, const EngineOptions& options) {
+  const ModelConfig config = parse_model_config(files);
+  if (config.is_forced_aligner) {
+    throw Error(ErrorCode::kModel, files.where() + " is a forced aligner (it classifies time stamps), expected a "
+                                                   "speech recognition model such as Qwen3-ASR-0.6B");
+  }
+  const WeightStore weights(files, config);
+  auto impl = std::make_unique<Engine::Impl>();
+  impl->options = options;
+  impl->info = describe(files, config, weights);
+  impl->backend = make_backend(options);
+  impl->model = std::make_unique<Model>(files, config, weights, *impl->backend, options.weights);
+  return impl;
+}
+
+}  // namespace
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+std::shared_ptr<const Engine> Engine::open(const std::filesystem::path& model_dir, const EngineOptions& options) {
+  return std::shared_ptr<const Engine>(new Engine(load(CheckpointFiles::open_directory(model_dir), options)));
+}
+
+std::shared_ptr<const Engine> Engine::open(std::span<const ModelFile> files, const std::string& name,
+                                           const EngineOptions& options) {
+  std::vector<CheckpointFile> borrowed;
+  for (const ModelFile& file : files) borrowed.push_back({file.name, file.bytes});
+  return std::shared_ptr<const Engine>(
+      new Engine(load(CheckpointFiles::from_memory(std::move(borrowed), name), options)));
+}
+
+const ModelInfo& Engine::info() const noexcept { return impl_->info; }
+std::string Engine::backend_description() const { return impl_->backend->description(); }
+
+ModelInfo describe_model(const std::filesystem::path& model_dir) {
+  const CheckpointFiles files = CheckpointFiles::open_directory(model_dir);
+  const ModelConfig config = parse_model_config(files);
+  return describe(files, config, WeightStore(files, config));
+}
+
+}  // namespace qasr
