@@ -8,44 +8,13 @@ from pathlib import Path
 
 import _path  # noqa: F401
 import numpy as np
-import torch
-from qasr_tools import checkpoint, golden_file, official_rule, reference, synthetic
-from qasr_tools.configs import TINY, conv_out_length, official_config
+from qasr_tools import checkpoint, encoder_golden, golden_file, reference, synthetic
+from qasr_tools.configs import TINY, official_config
 
-FRAMES = (1, 7, 8, 99, 100, 101, 799, 800, 801, 1650, 3000)
 DECODER_FRAMES = 250
 N_STEPS = 32
-# Chosen among 1..24 for varied output and comfortable margins between the best two ids.
-SEEDS = {"tiny_a": 6, "tiny_b": 21, "tiny_c": 3, "tiny_d": 4}
-AGREEMENT = 2e-5  # between transformers and the written-out encoder, both f32
-
-
-def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
-    return float((found.double() - expected.double()).norm() / expected.double().norm())
-
-
-def encoder_arrays(name: str, config: dict, model, tensors: dict) -> tuple[dict, float]:
-    """Stages at every frame count. Recordings shorter than a chunk are there twice: `official` is the written-out
-    encoder that convolves them at their own length, `transformers` pads them to a chunk."""
-    audio, arrays, worst = config["thinker_config"]["audio_config"], {}, 0.0
-    chunk_frames = 2 * audio["n_window"]
-    for n_frames in FRAMES:
-        mel = synthetic.log_mel(audio["num_mel_bins"], n_frames)
-        stages = {"transformers": reference.encoder_stages(model, mel),
-                  "official": official_rule.encoder_stages(tensors, audio, mel)}
-        if n_frames >= chunk_frames:
-            for stage, expected in stages["transformers"].items():
-                worst = max(worst, relative_error(stages["official"][stage], expected))
-            del stages["official"]
-        bounds = reference.window_boundaries(n_frames, model.config.audio_config).tolist()
-        rows = golden_file.chosen_rows(bounds[-1], golden_file.window_edges(bounds, conv_out_length(chunk_frames)))
-        arrays[f"encoder.{n_frames}.rows"] = rows
-        for rule, by_stage in stages.items():
-            for stage, value in by_stage.items():
-                arrays[f"encoder.{n_frames}.{rule}.{stage}"] = value[rows]
-    if worst > AGREEMENT:
-        raise RuntimeError(f"{name}: the written-out encoder differs from transformers by {worst:.2e}")
-    return arrays, worst
+# Chosen among 1..30 for varied output and comfortable margins between the best two ids.
+SEEDS = {"tiny_a": 11, "tiny_b": 27, "tiny_c": 12, "tiny_d": 24}
 
 
 def decoder_arrays(prefix: str, model, ids: list[int], audio) -> tuple[dict, float]:
@@ -67,7 +36,7 @@ def export(name: str, out: Path) -> dict:
     config, model = checkpoint.synthetic_model(name, SEEDS[name])
     tensors = dict(checkpoint.synthetic_tensors(name, SEEDS[name]))
     audio_config = config["thinker_config"]["audio_config"]
-    arrays, agreement = encoder_arrays(name, config, model, tensors)
+    arrays, agreement = encoder_golden.encoder_arrays(name, config, model, tensors)
     audio = reference.encoder_stages(model, synthetic.log_mel(audio_config["num_mel_bins"], DECODER_FRAMES))["output"]
     placeholder = config["thinker_config"]["audio_token_id"]
     ids = plain_ids(name, "prefix", 9) + [placeholder] * audio.shape[0] + plain_ids(name, "suffix", 6)
@@ -89,7 +58,7 @@ def main() -> None:
     models = {name: export(name, args.out) for name in TINY}
     golden_file.save_json(args.out / "golden.json", {
         "origin": golden_file.origin("tools/golden/export_model.py --out tests/golden/model_tiny"),
-        "encoder_frames": list(FRAMES), "decoder_frames": DECODER_FRAMES, "models": models})
+        "encoder_frames": list(encoder_golden.FRAMES), "decoder_frames": DECODER_FRAMES, "models": models})
 
 
 if __name__ == "__main__":

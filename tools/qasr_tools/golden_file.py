@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import re
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,12 @@ def origin(command: str, device="cpu", **more) -> dict:
 
 
 def save_json(path: Path, content: dict) -> None:
+    """Indented, but lists of numbers stay on one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    text = re.sub(r"\[\s*(-?[\d.e+-]+(?:,\s*-?[\d.e+-]+)*)\s*\]", lambda match: "[" + re.sub(r"\s+", " ", match[1]) + "]",
+                  text)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def exact_f32() -> None:

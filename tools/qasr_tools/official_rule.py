@@ -73,5 +73,6 @@ def encoder_stages(tensors: dict[str, torch.Tensor], audio_config: dict, mel: np
         x = x + linear(layer + "fc2", F.gelu(linear(layer + "fc1", norm(layer + "final_layer_norm", x))))
         stages.setdefault("first_layer", x)
     stages["last_layer"] = x
-    stages["output"] = linear("proj2", F.gelu(linear("proj1", norm("ln_post", x))))
+    stages["ln_post"] = norm("ln_post", x)
+    stages["output"] = linear("proj2", F.gelu(linear("proj1", stages["ln_post"])))
     return stages

@@ -23,7 +23,7 @@ def window_boundaries(n_frames: int, audio_config) -> torch.Tensor:
 
 @torch.no_grad()
 def encoder_stages(model, mel: np.ndarray) -> dict[str, torch.Tensor]:
-    """stem (packed conv_out + positions), first_layer, last_layer (before ln_post), output (projector), on the CPU."""
+    """On the CPU: stem (packed conv_out + positions), first_layer, last_layer, ln_post, output (projector)."""
     tower, device = model.model.audio_tower, model.device
     features, mask = encoder_input(mel, 2 * tower.n_window, device)
     stages: dict[str, torch.Tensor] = {}
@@ -40,6 +40,7 @@ def encoder_stages(model, mel: np.ndarray) -> dict[str, torch.Tensor]:
     finally:
         for hook in hooks:
             hook.remove()
+    stages["ln_post"] = output.last_hidden_state.cpu()
     stages["output"] = output.pooler_output.cpu()
     return stages
 

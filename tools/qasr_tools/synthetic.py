@@ -12,6 +12,7 @@ import torch
 NORM_SUFFIXES = ("layer_norm.weight", "layernorm.weight", "ln_post.weight", "q_norm.weight", "k_norm.weight",
                  "model.norm.weight")
 EMBEDDING = "model.embed_tokens.weight"
+QK_NORM_FACTOR = 1.5  # attention sharp enough to matter: with 1, greedy output is one token repeated
 BLOCK = 1 << 24  # elements computed at a time, to bound memory
 
 
@@ -81,7 +82,9 @@ def tensor(name: str, shape, seed: int, device="cpu") -> torch.Tensor:
         u = (x >> 8).bitwise_and_(0xFFFFFF).to(torch.float32).mul_(2.0**-23).sub_(1.0)
         if is_norm:
             u.mul_(0.125).add_(1.0)
-            if not name.endswith(("q_norm.weight", "k_norm.weight")):
+            if name.endswith(("q_norm.weight", "k_norm.weight")):
+                u.mul_(QK_NORM_FACTOR)
+            else:
                 u[x.bitwise_and_(63) == 0] *= 4.0
         else:
             u.mul_(factor)
