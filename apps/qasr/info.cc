@@ -83,7 +83,7 @@ std::string table(const ModelInfo& info) {
   }
   text += row("weights in memory", bytes_text(2 * n_parameters) + " as bf16, " + bytes_text(4 * n_parameters) + " as f32");
   text += row("KV cache", bytes_text(static_cast<double>(info.kv_cache_bytes_per_token)) + " per token, " +
-                              bytes_text(kv_cache_bytes_per_minute(info)) + " per minute of audio");
+                              bytes_text(kv_cache_bytes_per_minute(info)) + " per minute of audio as bf16, twice as f32");
   return text;
 }
 
@@ -123,8 +123,8 @@ std::string json_text(const ModelInfo& info) {
       {"memory",
        {{"weights_bf16_bytes", 2 * info.n_parameters},
         {"weights_f32_bytes", 4 * info.n_parameters},
-        {"kv_cache_bytes_per_token", info.kv_cache_bytes_per_token},
-        {"kv_cache_bytes_per_minute", kv_cache_bytes_per_minute(info)}}}};
+        {"kv_cache_bf16_bytes_per_token", info.kv_cache_bytes_per_token},
+        {"kv_cache_bf16_bytes_per_minute", kv_cache_bytes_per_minute(info)}}}};
   return document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 

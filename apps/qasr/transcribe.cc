@@ -117,6 +117,7 @@ EngineOptions engine_options(const TranscribeArguments& arguments) {
   options.weights = arguments.weights == "f32"    ? WeightFormat::kF32
                     : arguments.weights == "bf16" ? WeightFormat::kBf16
                                                   : WeightFormat::kAuto;
+  options.kv_cache = arguments.kv_cache == "bf16" ? KvCacheFormat::kBf16 : KvCacheFormat::kF32;
   options.n_threads = arguments.n_threads;
   if (const char* isa = std::getenv("QASR_CPU_ISA")) options.cpu_isa = isa;
   if (!arguments.quiet) options.log = log_line;
@@ -195,6 +196,9 @@ CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
   command->add_flag("--no-pad", arguments.no_pad, "Leave recordings under 0.5 s unpadded, as the official package does");
   command->add_option("--weights", arguments.weights, "Weights in memory: auto (as stored), f32 or bf16")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+      ->type_name("FORMAT");
+  command->add_option("--kv-cache", arguments.kv_cache, "Keys and values in memory: f32, or bf16 for half the memory")
+      ->check(CLI::IsMember({"f32", "bf16"}))
       ->type_name("FORMAT");
   command->add_option("--backend", arguments.backend, "cpu, or reference (plain loops, slow)")
       ->check(CLI::IsMember({"cpu", "reference"}))

@@ -33,8 +33,8 @@ class InfoTest(ProgramTest):
         memory = info["memory"]
         self.assertEqual(memory["weights_bf16_bytes"], 2 * parts["total"])
         elements = 2 * text["num_hidden_layers"] * text["num_key_value_heads"] * text["head_dim"]
-        self.assertIn(memory["kv_cache_bytes_per_token"], (2 * elements, 4 * elements))
-        self.assertEqual(memory["kv_cache_bytes_per_minute"], 13 * 60 * memory["kv_cache_bytes_per_token"])
+        self.assertEqual(memory["kv_cache_bf16_bytes_per_token"], 2 * elements)
+        self.assertEqual(memory["kv_cache_bf16_bytes_per_minute"], 13 * 60 * 2 * elements)
 
     def test_built_in_model_is_the_directory(self):
         built_in, directory = self.description(), self.description(DEMO_MODEL)

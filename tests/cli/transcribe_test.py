@@ -130,7 +130,7 @@ class TranscribeTest(ProgramTest):
             self.assertIn(fragment, result.stderr)
 
     def test_options_that_keep_the_answer(self):
-        for arguments in (["--threads", 1], ["--threads", 3], ["--weights", "f32"], ["--weights", "bf16"],
+        for arguments in (["--threads", 1], ["--threads", 3], ["--weights", "f32"], ["--weights", "bf16"], ["--kv-cache", "bf16"],
                           ["--language", "English"], ["--language", "en"], ["--backend", "reference"], ["--no-pad"],
                           ["--context", "Berlin"], ["--max-segment-s", 10]):
             with self.subTest(arguments=arguments):
