@@ -20,7 +20,7 @@ std::unique_ptr<Engine::Impl> load(const CheckpointFiles& files, const EngineOpt
   const WeightStore weights(files, config);
   auto impl = std::make_unique<Engine::Impl>();
   impl->options = options;
-  impl->info = describe(files, config, weights);
+  impl->info = describe_checkpoint(files, config, weights);
   impl->backend = make_backend(options);
   impl->model = std::make_unique<Model>(files, config, weights, *impl->backend, options.weights);
   return impl;
@@ -49,7 +49,7 @@ std::string Engine::backend_description() const { return impl_->backend->descrip
 ModelInfo describe_model(const std::filesystem::path& model_dir) {
   const CheckpointFiles files = CheckpointFiles::open_directory(model_dir);
   const ModelConfig config = parse_model_config(files);
-  return describe(files, config, WeightStore(files, config));
+  return describe_checkpoint(files, config, WeightStore(files, config));
 }
 
 }  // namespace qasr
