@@ -10,8 +10,8 @@ namespace qasr {
 class MappedFile {
  public:
   MappedFile() = default;
-  /// An empty file maps to an empty span. Pages are read when touched, so mapping a large file costs nothing yet; a file
-  /// that another process shortens while it is mapped raises SIGBUS on access, as with any mapping.
+  /// An empty file maps to an empty span. Pages are read when touched, so mapping a large file costs nothing yet; a
+  /// file that another process shortens while it is mapped raises SIGBUS on access, as with any mapping.
   /// @throws Error kModel  missing, a directory, a pipe or device, unreadable
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();

@@ -14,11 +14,14 @@ constexpr std::size_t dtype_bytes(DType dtype) {
   switch (dtype) {
     case DType::kF32:
     case DType::kI32:
-    case DType::kU32: return 4;
+    case DType::kU32:
+      return 4;
     case DType::kF16:
-    case DType::kBf16: return 2;
+    case DType::kBf16:
+      return 2;
     case DType::kI8:
-    case DType::kU8: return 1;
+    case DType::kU8:
+      return 1;
   }
   return 0;
 }
@@ -26,13 +29,20 @@ constexpr std::size_t dtype_bytes(DType dtype) {
 /// "f32", "bf16", ...
 constexpr std::string_view dtype_name(DType dtype) {
   switch (dtype) {
-    case DType::kF32: return "f32";
-    case DType::kF16: return "f16";
-    case DType::kBf16: return "bf16";
-    case DType::kI32: return "i32";
-    case DType::kU32: return "u32";
-    case DType::kI8: return "i8";
-    case DType::kU8: return "u8";
+    case DType::kF32:
+      return "f32";
+    case DType::kF16:
+      return "f16";
+    case DType::kBf16:
+      return "bf16";
+    case DType::kI32:
+      return "i32";
+    case DType::kU32:
+      return "u32";
+    case DType::kI8:
+      return "i8";
+    case DType::kU8:
+      return "u8";
   }
   return "?";
 }
@@ -71,6 +81,23 @@ constexpr float to_f32(f16 value) {
     mantissa &= 0x3ffu;
   }
   return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
+}
+
+/// Round to nearest, ties to even; 65,520 and above become infinity, NaN stays NaN.
+constexpr f16 to_f16(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t sign = (bits >> 16) & 0x8000u, magnitude = bits & 0x7fffffffu;
+  const auto with_sign = [&](std::uint32_t rest) { return f16{static_cast<std::uint16_t>(sign | rest)}; };
+  if (magnitude > 0x7f800000u) return with_sign(0x7e00u);
+  if (magnitude >= 0x477ff000u) return with_sign(0x7c00u);
+  if (magnitude >= 0x38800000u) {  // at least 2^-14: normal in both formats, the exponent's bias goes from 127 to 15
+    return with_sign((magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13);
+  }
+  const std::uint32_t shift = 126u - (magnitude >> 23);  // of the 24-bit significand, to count units of 2^-24
+  if (shift > 24) return with_sign(0);
+  const std::uint32_t significand = (magnitude & 0x7fffffu) | 0x800000u, half = 1u << (shift - 1);
+  const std::uint32_t units = significand >> shift, rest = significand & (2 * half - 1);
+  return with_sign(units + (rest > half || (rest == half && (units & 1u)) ? 1u : 0u));
 }
 
 }  // namespace qasr

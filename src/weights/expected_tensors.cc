@@ -1,5 +1,5 @@
-// See expected_tensors.h. Source: the published checkpoints; Qwen3ASREncoder and Qwen3Model in Hugging Face transformers
-// 5.17.
+// See expected_tensors.h. Source: the published checkpoints; Qwen3ASREncoder and Qwen3Model in Hugging Face
+// transformers 5.17.
 #include "weights/expected_tensors.h"
 
 #include <utility>

@@ -75,8 +75,8 @@ JsonObject::JsonObject(const json& value, std::string where, std::string path)
 }
 
 void JsonObject::fail(const char* key, const std::string& found, const std::string& expected) const {
-  throw Error(ErrorCode::kModel, (path_.empty() ? "" : path_ + ".") + key + " is " + found + ", expected " + expected +
-                                     ", in " + where_);
+  throw Error(ErrorCode::kModel,
+              (path_.empty() ? "" : path_ + ".") + key + " is " + found + ", expected " + expected + ", in " + where_);
 }
 
 const json* JsonObject::find(const char* key) const {

@@ -1,4 +1,5 @@
-// See model_config.h. Source: config.json of the published checkpoints; Qwen3ASRConfig in Hugging Face transformers 5.17.
+// See model_config.h. Source: config.json of the published checkpoints; Qwen3ASRConfig in Hugging Face
+// transformers 5.17.
 #include "weights/model_config.h"
 
 #include <algorithm>
@@ -157,7 +158,8 @@ void parse_head(const JsonObject& root, const JsonObject& thinker, ModelConfig& 
       config.n_classes = static_cast<int>(std::min<std::size_t>(labels->size(), kMaxSize));
     }
   }
-  if (config.is_forced_aligner && config.n_classes == 0) thinker.fail("classify_num", "missing", "the number of classes");
+  if (config.is_forced_aligner && config.n_classes == 0)
+    thinker.fail("classify_num", "missing", "the number of classes");
   if (config.is_forced_aligner) require_false(root, "token_classification_bias");
 }
 

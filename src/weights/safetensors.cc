@@ -24,14 +24,14 @@ struct StoredType {
 
 // Every type of the format whose elements are whole bytes.
 constexpr std::array kStoredTypes = {
-    StoredType{"BF16", 2, DType::kBf16},       StoredType{"F16", 2, DType::kF16},
-    StoredType{"F32", 4, DType::kF32},         StoredType{"U32", 4, DType::kU32},
-    StoredType{"I32", 4, DType::kI32},         StoredType{"U8", 1, DType::kU8},
-    StoredType{"I8", 1, DType::kI8},           StoredType{"BOOL", 1, std::nullopt},
-    StoredType{"F8_E4M3", 1, std::nullopt},    StoredType{"F8_E5M2", 1, std::nullopt},
-    StoredType{"F8_E8M0", 1, std::nullopt},    StoredType{"I16", 2, std::nullopt},
-    StoredType{"U16", 2, std::nullopt},        StoredType{"F64", 8, std::nullopt},
-    StoredType{"I64", 8, std::nullopt},        StoredType{"U64", 8, std::nullopt},
+    StoredType{"BF16", 2, DType::kBf16},    StoredType{"F16", 2, DType::kF16},
+    StoredType{"F32", 4, DType::kF32},      StoredType{"U32", 4, DType::kU32},
+    StoredType{"I32", 4, DType::kI32},      StoredType{"U8", 1, DType::kU8},
+    StoredType{"I8", 1, DType::kI8},        StoredType{"BOOL", 1, std::nullopt},
+    StoredType{"F8_E4M3", 1, std::nullopt}, StoredType{"F8_E5M2", 1, std::nullopt},
+    StoredType{"F8_E8M0", 1, std::nullopt}, StoredType{"I16", 2, std::nullopt},
+    StoredType{"U16", 2, std::nullopt},     StoredType{"F64", 8, std::nullopt},
+    StoredType{"I64", 8, std::nullopt},     StoredType{"U64", 8, std::nullopt},
     StoredType{"C64", 8, std::nullopt},
 };
 
@@ -105,9 +105,9 @@ StoredTensor read_entry(const std::string& name, const json& value, std::span<co
     tensor.dtype = type->dtype;
     const std::optional<std::int64_t> needed = bytes_needed(tensor.dims, type->bytes);
     if (needed != end - begin) {
-      fail(where, "tensor " + name + " has " + range + ", that is " + std::to_string(end - begin) + " bytes, expected " +
-                      (needed ? std::to_string(*needed) : "more than 2^63") + " for " + tensor.dtype_text + " " +
-                      dims_text(tensor.dims));
+      fail(where, "tensor " + name + " has " + range + ", that is " + std::to_string(end - begin) +
+                      " bytes, expected " + (needed ? std::to_string(*needed) : "more than 2^63") + " for " +
+                      tensor.dtype_text + " " + dims_text(tensor.dims));
     }
   }
   tensor.bytes = data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
@@ -132,7 +132,8 @@ void check_coverage(const std::vector<StoredTensor>& tensors, std::span<const st
   }
   const std::byte* end = data.data() + data.size();
   if (expected != end) {
-    fail(where, std::to_string(end - expected) + " bytes at the end belong to no tensor, expected tensors without gaps");
+    fail(where,
+         std::to_string(end - expected) + " bytes at the end belong to no tensor, expected tensors without gaps");
   }
 }
 

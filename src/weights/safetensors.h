@@ -34,8 +34,8 @@ struct StoredTensor {
 /// @throws Error kModel  naming file, tensor, found and expected
 std::vector<StoredTensor> read_safetensors(std::span<const std::byte> file, const std::string& where);
 
-/// The first bytes of a file holding `tensors` one after another: length, header, padding to 64 bytes. Their `bytes` are
-/// not looked at.
+/// The first bytes of a file holding `tensors` one after another: length, header, padding to 64 bytes. Their `bytes`
+/// are not looked at.
 std::string safetensors_header(std::span<const HostTensor> tensors);
 
 /// Writes a file piece by piece, in any order and from any number of threads, so that tensors need not fit into memory.

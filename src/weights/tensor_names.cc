@@ -29,9 +29,12 @@ std::string replace_prefix(std::string_view name, std::string_view from, std::st
 
 std::string_view name_layout_text(NameLayout layout) {
   switch (layout) {
-    case NameLayout::kOfficial: return "official";
-    case NameLayout::kTransformers: return "transformers";
-    case NameLayout::kBare: return "bare";
+    case NameLayout::kOfficial:
+      return "official";
+    case NameLayout::kTransformers:
+      return "transformers";
+    case NameLayout::kBare:
+      return "bare";
   }
   return "?";
 }

@@ -4,8 +4,8 @@
 //   transformers   model.language_model.X       model.multi_modal_projector.linear_1.X  lm_head.weight, score.weight
 //   bare           model.X                      audio_tower.proj1.X                     lm_head.weight     (canonical)
 //
-// Source: the published checkpoints; Qwen3ASRForConditionalGeneration and Qwen3ASRForTokenClassification in Hugging Face
-// transformers 5.17.
+// Source: the published checkpoints; Qwen3ASRForConditionalGeneration and Qwen3ASRForTokenClassification in Hugging
+// Face transformers 5.17.
 #pragma once
 
 #include <string>

@@ -147,8 +147,8 @@ HostTensor checked(const CheckpointFiles& files, const FoundTensor& found, const
                    const ModelConfig& config) {
   const StoredTensor& stored = found.stored;
   if (!same_shape(stored.dims, expected.shape)) {
-    fail("tensor " + stored.name + " has shape " + dims_text(stored.dims) + ", expected " +
-         expected.shape.to_string() + ", in " + files.path_of(found.shard) + vocabulary_hint(found, expected, config));
+    fail("tensor " + stored.name + " has shape " + dims_text(stored.dims) + ", expected " + expected.shape.to_string() +
+         ", in " + files.path_of(found.shard) + vocabulary_hint(found, expected, config));
   }
   const bool is_float = stored.dtype == DType::kBf16 || stored.dtype == DType::kF16 || stored.dtype == DType::kF32;
   if (!is_float) {

@@ -20,8 +20,8 @@ namespace qasr {
 class WeightStore {
  public:
   /// Reads the headers of every shard (those model.safetensors.index.json names, else all *.safetensors), maps names,
-  /// and checks names and shapes against the configuration: missing, unknown and duplicate tensors, tensors that are not
-  /// in the shard the index names, wrong shapes and unsupported dtypes are errors that name tensor, file, found and
+  /// and checks names and shapes against the configuration: missing, unknown and duplicate tensors, tensors that are
+  /// not in the shard the index names, wrong shapes and unsupported dtypes are errors that name tensor, file, found and
   /// expected. With tied embeddings lm_head.weight may be absent or present (then its shape is checked and it is
   /// ignored). No byte of a tensor is read.
   /// @throws Error kModel

@@ -1,0 +1,26 @@
+// The named configurations of synthetic checkpoints: four tiny models with awkward sizes, the miniature model, and the
+// true sizes of the published ones.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weights/model_config.h"
+#include "weights/synthetic.h"
+
+namespace qasr {
+
+struct SyntheticModel {
+  std::string name;
+  ModelConfig config;
+  SyntheticRule rule = SyntheticRule::kHash;
+};
+
+/// "tiny_a" ... "tiny_d", "miniature", "qwen3-asr-0.6b", "qwen3-asr-1.7b", "qwen3-forced-aligner-0.6b".
+std::vector<std::string> synthetic_model_names();
+
+/// @throws Error kInvalidArgument  unknown name; the message lists the known ones
+SyntheticModel synthetic_model(std::string_view name);
+
+}  // namespace qasr
