@@ -1,0 +1,163 @@
+// What must hold for any weights: batches equal single runs, decode steps equal prefill, long prompts in several passes
+// equal the same rows one by one.
+#include "model/text_decoder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "backend/registry.h"
+#include "model/search.h"
+#include "weights/synthetic_checkpoint.h"
+
+namespace qasr {
+namespace {
+
+std::vector<std::int32_t> some_ids(std::size_t n, std::uint32_t seed) {
+  std::vector<std::int32_t> ids;
+  for (std::size_t i = 0; i < n; ++i) {
+    seed = seed * 1664525U + 1013904223U;
+    ids.push_back(static_cast<std::int32_t>((seed >> 8) % 1500));  // below the audio placeholder
+  }
+  return ids;
+}
+
+class TextDecoderTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  TextDecoderTest()
+      : model_(synthetic_model("tiny_b")),
+        files_(synthetic_checkpoint(model_)),
+        weights_(files_, model_.config),
+        backend_(make_backend({.backend = std::string(GetParam()) == "cpu" ? BackendKind::kCpu
+                                                                           : BackendKind::kReference})),
+        decoder_(model_.config.text, model_.config.audio_token_id, weights_, *backend_, WeightFormat::kAuto),
+        pool_(*backend_, model_.config.text, 20000, DType::kF32) {}
+
+  std::vector<float> logits() {
+    std::vector<float> values(static_cast<std::size_t>(workspace_.logits.view().shape.elements()));
+    backend_->download(workspace_.logits.view(), values.data());
+    return values;
+  }
+
+  std::vector<float> prefill(KvSequence& sequence, const std::vector<std::int32_t>& ids, std::int32_t& next) {
+    const PrefillInput input[] = {{&sequence, ids, {}}};
+    decoder_.prefill(input, workspace_, std::span(&next, 1));
+    return logits();
+  }
+
+  SyntheticModel model_;
+  CheckpointFiles files_;
+  WeightStore weights_;
+  std::unique_ptr<Backend> backend_;
+  TextDecoder decoder_;
+  KvPool pool_;
+  DecoderWorkspace workspace_;
+};
+
+TEST_P(TextDecoderTest, DecodeStepsEqualPrefillBitForBit) {
+  const std::vector<std::int32_t> ids = some_ids(150, 1);
+  KvSequence whole(pool_), stepped(pool_);
+  std::int32_t next_whole = 0, next_stepped = 0;
+  const std::vector<float> expected = prefill(whole, ids, next_whole);
+  prefill(stepped, {ids.begin(), ids.begin() + 20}, next_stepped);
+  KvSequence* const sequences[] = {&stepped};
+  for (std::size_t i = 20; i < ids.size(); ++i) {
+    decoder_.decode_step(sequences, std::span(&ids[i], 1), workspace_, std::span(&next_stepped, 1));
+  }
+  EXPECT_EQ(logits(), expected);
+  EXPECT_EQ(next_stepped, next_whole);
+  EXPECT_EQ(stepped.length(), 150);
+}
+
+TEST_P(TextDecoderTest, PromptLongerThanOnePassEqualsPieces) {
+  const std::vector<std::int32_t> ids = some_ids(2500, 2);
+  KvSequence whole(pool_), pieces(pool_);
+  std::int32_t next = 0, next_pieces = 0;
+  const std::vector<float> expected = prefill(whole, ids, next);
+  prefill(pieces, {ids.begin(), ids.begin() + 700}, next_pieces);
+  EXPECT_EQ(prefill(pieces, {ids.begin() + 700, ids.end()}, next_pieces), expected);
+  EXPECT_EQ(next_pieces, next);
+}
+
+TEST_P(TextDecoderTest, BatchedPrefillAndSearchEqualSingleRuns) {
+  const std::size_t lengths[] = {3, 1200, 64, 65, 1};
+  std::vector<std::vector<std::int32_t>> prompts;
+  std::vector<std::vector<std::int32_t>> expected;
+  for (const std::size_t n : lengths) {
+    prompts.push_back(some_ids(n, static_cast<std::uint32_t>(n)));
+    KvSequence alone(pool_);
+    std::int32_t first = 0;
+    prefill(alone, prompts.back(), first);
+    const int max_tokens = 5 + static_cast<int>(n % 20);  // sequences leave the batch at different steps
+    const SearchInput input[] = {{&alone, first, max_tokens}};
+    expected.push_back(greedy_search(decoder_, input, {}, workspace_)[0].ids);
+    EXPECT_EQ(expected.back().size(), static_cast<std::size_t>(max_tokens));
+  }
+  std::vector<KvSequence> sequences;
+  std::vector<PrefillInput> inputs;
+  for (std::size_t i = 0; i < prompts.size(); ++i) sequences.emplace_back(pool_);
+  for (std::size_t i = 0; i < prompts.size(); ++i) inputs.push_back({&sequences[i], prompts[i], {}});
+  std::vector<std::int32_t> first(prompts.size());
+  decoder_.prefill(inputs, workspace_, first);
+  std::vector<SearchInput> searches;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    searches.push_back({&sequences[i], first[i], static_cast<int>(expected[i].size())});
+  }
+  const std::vector<SearchResult> results = greedy_search(decoder_, searches, {}, workspace_);
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    EXPECT_EQ(results[i].ids, expected[i]) << i;
+    EXPECT_TRUE(results[i].truncated);
+  }
+}
+
+TEST_P(TextDecoderTest, SearchStopsAtAnEndTokenAndReportsEveryToken) {
+  KvSequence probe(pool_), sequence(pool_);
+  std::int32_t first = 0;
+  const std::vector<std::int32_t> prompt = some_ids(12, 7);
+  prefill(probe, prompt, first);
+  const SearchInput free_run[] = {{&probe, first, 12}};
+  const std::vector<std::int32_t> ids = greedy_search(decoder_, free_run, {}, workspace_)[0].ids;
+  prefill(sequence, prompt, first);
+  const int eos[] = {-5, ids[6]};
+  const std::size_t end = static_cast<std::size_t>(std::find(ids.begin(), ids.end(), ids[6]) - ids.begin());
+  std::vector<std::int32_t> reported;
+  const SearchInput input[] = {{&sequence, first, 12}};
+  const SearchResult result =
+      greedy_search(decoder_, input, eos, workspace_, [&](std::size_t, std::int32_t id) { reported.push_back(id); })[0];
+  EXPECT_FALSE(result.truncated);
+  EXPECT_EQ(result.ids, std::vector<std::int32_t>(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(end) + 1));
+  EXPECT_EQ(reported, result.ids);
+}
+
+TEST_P(TextDecoderTest, AudioRowsReplacePlaceholdersInOrder) {
+  // Splicing in the embeddings of ordinary ids must equal a prompt with those ids.
+  const std::vector<std::int32_t> plain = some_ids(40, 9);
+  std::vector<std::int32_t> spliced = plain;
+  const std::int64_t hidden = model_.config.text.hidden;
+  std::vector<float> rows;
+  const HostTensor& table = weights_.tensor("model.embed_tokens.weight");
+  for (std::size_t i = 10; i < 30; ++i) {
+    std::vector<float> row(static_cast<std::size_t>(hidden));
+    widen_to_f32(table, row, plain[i] * hidden);
+    rows.insert(rows.end(), row.begin(), row.end());
+    spliced[i] = model_.config.audio_token_id;
+  }
+  DeviceTensor audio;
+  backend_->upload(rows.data(), audio.resize(*backend_, {20, hidden}));
+  KvSequence a(pool_), b(pool_);
+  std::int32_t next = 0;
+  const std::vector<float> expected = prefill(a, plain, next);
+  const PrefillInput input[] = {{&b, spliced, audio.view()}};
+  decoder_.prefill(input, workspace_, std::span(&next, 1));
+  EXPECT_EQ(logits(), expected);
+
+  const PrefillInput too_few[] = {{&b, plain, audio.view()}};
+  EXPECT_THROW(decoder_.prefill(too_few, workspace_, std::span(&next, 1)), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, TextDecoderTest, ::testing::Values("reference", "cpu"));
+
+}  // namespace
+}  // namespace qasr
