@@ -17,6 +17,12 @@ enum class WeightFormat {
   kBf16,  ///< rounded to bf16 (nothing is lost when the checkpoint is bf16)
 };
 
+/// How keys and values of past tokens are held in memory.
+enum class KvCacheFormat {
+  kF32,   ///< exact
+  kBf16,  ///< half the memory; keys and values are rounded to 8 bits of mantissa
+};
+
 /// Which implementation computes.
 enum class BackendKind {
   kCpu,        ///< threads and the best instruction set of this machine
@@ -26,10 +32,11 @@ enum class BackendKind {
 struct EngineOptions {
   BackendKind backend = BackendKind::kCpu;
   WeightFormat weights = WeightFormat::kAuto;
+  KvCacheFormat kv_cache = KvCacheFormat::kF32;
   int n_threads = 0;    ///< 0: one per core available to the process
-  std::string cpu_isa;  ///< "generic", "avx2", "avx512", "neon"; empty: the best one supported
+  std::string cpu_isa{};  ///< "generic", "avx2", "avx512", "neon"; empty: the best one supported
   /// Receives warnings and progress, one line without newline at a time; empty: silence.
-  std::function<void(std::string_view)> log;
+  std::function<void(std::string_view)> log{};
 };
 
 /// How the last, incomplete one-second chunk of a recording shorter than one second is convolved.
@@ -43,7 +50,7 @@ struct TranscribeOptions {
   /// "auto", an English language name ("German") or an ISO code ("de"); see qasr::languages().
   std::string language = "auto";
   /// Free text that biases recognition: topic, names, vocabulary. Control tokens in it are taken literally.
-  std::string context;
+  std::string context{};
   /// Most tokens generated per segment; 0: a budget from the segment's length (docs/model.md).
   int max_tokens = 0;
   /// Longest piece of audio given to the model at once, in seconds; longer recordings are cut at the quietest
@@ -55,7 +62,7 @@ struct TranscribeOptions {
   ShortClipPadding short_clip_padding = ShortClipPadding::kOfficial;
   /// Receives text as it is decoded, in whole UTF-8 characters; concatenated, the pieces are `Transcript::text`
   /// unless the clean-up of repetitions changed it. Called on the thread that called transcribe().
-  std::function<void(std::string_view)> on_text;
+  std::function<void(std::string_view)> on_text{};
 };
 
 }  // namespace qasr

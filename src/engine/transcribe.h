@@ -29,12 +29,12 @@ struct SegmentWorkspace {
 
 /// TranscribeOptions, checked and resolved.
 struct SegmentOptions {
-  std::string forced_language;  ///< canonical name or ""
-  std::string_view context;
+  std::string forced_language{};  ///< canonical name or ""
+  std::string_view context{};
   int max_tokens = 0;  ///< 0: from the segment's length
   bool pad_short_clips = true;
   ShortClipPadding short_clip_padding = ShortClipPadding::kOfficial;
-  std::function<void(std::string_view)> on_text;  ///< may be empty
+  std::function<void(std::string_view)> on_text{};  ///< may be empty
 };
 
 /// Transcribes 16 kHz samples that are given to the model at once. Times of the stages are added to `timings`;
