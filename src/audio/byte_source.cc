@@ -1,0 +1,114 @@
+// Files are read with pread rather than mapped: a file that shrinks while it is decoded must give an error, not SIGBUS.
+#include "audio/byte_source.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include "audio/input_error.h"
+#include "base/check.h"
+
+namespace qasr {
+namespace {
+
+constexpr std::size_t kStreamChunkBytes = std::size_t{1} << 18;
+
+std::string errno_text(int error) { return std::generic_category().message(error); }
+
+class MemorySource final : public ByteSource {
+ public:
+  explicit MemorySource(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  explicit MemorySource(std::vector<std::byte> owned) : owned_(std::move(owned)), bytes_(owned_) {}
+
+  std::ptrdiff_t read_at(std::uint64_t offset, std::span<std::byte> out) const noexcept override {
+    if (offset >= bytes_.size()) return 0;
+    const std::size_t n = std::min(out.size(), static_cast<std::size_t>(bytes_.size() - offset));
+    std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(offset), n, out.begin());
+    return static_cast<std::ptrdiff_t>(n);
+  }
+  std::uint64_t size() const noexcept override { return bytes_.size(); }
+
+ private:
+  std::vector<std::byte> owned_;
+  std::span<const std::byte> bytes_;
+};
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int value) : value_(value) {}
+  ~FileDescriptor() { ::close(value_); }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int get() const noexcept { return value_; }
+
+ private:
+  int value_;
+};
+
+class FileSource final : public ByteSource {
+ public:
+  FileSource(std::unique_ptr<FileDescriptor> file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
+
+  std::ptrdiff_t read_at(std::uint64_t offset, std::span<std::byte> out) const noexcept override {
+    for (;;) {
+      const ssize_t n = ::pread(file_->get(), out.data(), out.size(), static_cast<off_t>(offset));
+      if (n >= 0) return n;
+      if (errno != EINTR) return -errno;
+    }
+  }
+  std::uint64_t size() const noexcept override { return size_; }
+
+ private:
+  std::unique_ptr<FileDescriptor> file_;
+  std::uint64_t size_;
+};
+
+std::size_t read_some(int file, std::span<std::byte> out, const std::string& name) {
+  for (;;) {
+    const ssize_t n = ::read(file, out.data(), out.size());
+    if (n >= 0) return static_cast<std::size_t>(n);
+    if (errno != EINTR) throw_input_error(name, "a read error (" + errno_text(errno) + ")", "a readable file");
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<ByteSource> memory_source(std::span<const std::byte> bytes) {
+  return std::make_unique<MemorySource>(bytes);
+}
+
+std::unique_ptr<ByteSource> file_source(const std::filesystem::path& path) {
+  const std::string name = path.string();
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw_input_error(name, errno_text(errno), "a readable file");
+  auto file = std::make_unique<FileDescriptor>(descriptor);
+
+  struct stat info = {};
+  if (::fstat(descriptor, &info) != 0) throw_input_error(name, errno_text(errno), "a readable file");
+  if (S_ISDIR(info.st_mode)) throw_input_error(name, "a directory", "an audio file");
+  if (S_ISREG(info.st_mode)) {
+    return std::make_unique<FileSource>(std::move(file), static_cast<std::uint64_t>(info.st_size));
+  }
+  return stream_source([&](std::span<std::byte> out) { return read_some(descriptor, out, name); });
+}
+
+std::unique_ptr<ByteSource> stream_source(const std::function<std::size_t(std::span<std::byte>)>& read) {
+  std::vector<std::byte> bytes;
+  std::size_t n_bytes = 0;
+  for (;;) {
+    bytes.resize(n_bytes + std::max(kStreamChunkBytes, n_bytes / 2));
+    const auto room = std::span(bytes).subspan(n_bytes);
+    const std::size_t n_read = read(room);
+    QASR_CHECK_MSG(n_read <= room.size(), "a byte source returned more than it was asked for");
+    if (n_read == 0) break;
+    n_bytes += n_read;
+  }
+  bytes.resize(n_bytes);
+  return std::make_unique<MemorySource>(std::move(bytes));
+}
+
+}  // namespace qasr
