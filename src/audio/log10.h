@@ -8,7 +8,7 @@
 namespace qasr {
 
 // Precondition: x is finite, normal and > 0.
-// Numerics: within 1 unit in the last place for |log10 x| >= 0.5, within 5e-8 absolute below
+// Numerics: within 1.1 units in the last place for |log10 x| >= 0.5, within 5e-8 absolute below
 // (log10_test.cc walks all exponents).
 //
 // x = m * 2^e with m in [sqrt(1/2), sqrt(2)); s = (m - 1) / (m + 1), |s| < 0.1716;
