@@ -16,18 +16,20 @@ struct AddedToken {
   bool special = false;
 };
 
-/// Contents of the files a tokenizer is made from; which ones are present decides the source:
-/// tokenizer.json alone, or vocab.json + merges.txt + tokenizer_config.json (added_tokens_decoder) and/or
-/// added_tokens.json.
+/// Contents of the files a tokenizer is made from; empty means absent. vocab.json + merges.txt are used if both are
+/// there, else tokenizer.json. Added tokens and their flags come from tokenizer_config.json (added_tokens_decoder),
+/// then added_tokens.json, then tokenizer.json, the first that names one counts.
 struct TokenizerFiles {
   std::string_view tokenizer_json, vocab_json, merges_txt, tokenizer_config_json, added_tokens_json;
   std::string where;  ///< for messages
 };
 
+/// Immutable after construction: one instance may be used by any number of threads.
 class Tokenizer {
  public:
+  /// `files` is needed during construction only.
   /// @throws Error kModel  a file missing, broken JSON, a merge whose parts or result are not in the vocabulary, ids
-  ///                       that are negative or used twice
+  ///                       that are negative or used twice, a tokenizer.json that describes another kind of tokenizer
   explicit Tokenizer(const TokenizerFiles& files);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
@@ -37,14 +39,16 @@ class Tokenizer {
   /// text: everything is ordinary text). Invalid UTF-8 becomes U+FFFD first, as Python's errors="replace" does.
   std::vector<std::int32_t> encode(std::string_view text, bool split_added_tokens = true) const;
 
-  /// Ids -> text: special tokens are left out if `skip_special`, invalid UTF-8 becomes U+FFFD.
+  /// Ids -> text: special tokens are left out if `skip_special`, invalid UTF-8 becomes U+FFFD. Ids outside the
+  /// vocabulary give no text.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const;
 
   /// The raw bytes of one id, possibly an incomplete UTF-8 sequence; empty for skipped special tokens and ids outside
-  /// the vocabulary.
+  /// the vocabulary. Valid as long as the tokenizer.
   std::string_view token_bytes(std::int32_t id, bool skip_special = true) const;
 
-  /// Id of an added token or a vocabulary entry given literally ("<|audio_pad|>", "system"); -1 if there is none.
+  /// Id of an added token or a vocabulary entry given literally, as the text it stands for ("<|audio_pad|>", "system",
+  /// " the", "\n"); -1 if there is none.
   std::int32_t token_id(std::string_view content) const;
 
   /// Largest id + 1.
@@ -59,7 +63,9 @@ class Tokenizer {
 /// bytes) and replaces invalid bytes by U+FFFD. feed() pieces + finish() equal Tokenizer::decode of all ids.
 class Utf8Stream {
  public:
+  /// The characters that are certain after these bytes.
   std::string feed(std::string_view bytes);
+  /// What was held back, now that nothing follows; the stream is then as new.
   std::string finish();
 
  private:
