@@ -72,7 +72,7 @@ TEST_P(TextDecoderTest, DecodeStepsEqualPrefillBitForBit) {
 }
 
 TEST_P(TextDecoderTest, PromptLongerThanOnePassEqualsPieces) {
-  const std::vector<std::int32_t> ids = some_ids(2500, 2);
+  const std::vector<std::int32_t> ids = some_ids(1300, 2);
   KvSequence whole(pool_), pieces(pool_);
   std::int32_t next = 0, next_pieces = 0;
   const std::vector<float> expected = prefill(whole, ids, next);
