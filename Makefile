@@ -54,7 +54,7 @@ check-fullsize: build ## synthetic checkpoints of the true 0.6B and 1.7B sizes a
 	ctest --test-dir build/release --output-on-failure --no-tests=error -L fullsize
 
 format: ## clang-format on every C++ file
-	git ls-files '*.h' '*.cc' | xargs clang-format -i
+	git ls-files '*.h' '*.cc' | xargs clang-format -i --style=file
 
 lint: build ## clang-tidy on the library and the program (needs clang-tidy)
 	git ls-files 'src/*.cc' 'apps/*.cc' | grep -v _test.cc | xargs -P $(JOBS) -n 4 clang-tidy --quiet -p build/release

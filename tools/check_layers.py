@@ -5,8 +5,9 @@
     include/qasr <- { capi, server, apps, bindings }
 
 A folder may include itself and whatever is to its left. Further rules: files of backend/cpu/isa are included from
-backend/cpu only; public headers include the standard library and each other, and have no #if; files inside isa/ include
-the standard headers <cstddef> and <cstdint>, intrinsics and each other. Test files (x_test.cc) may also include GoogleTest and tests/.
+backend/cpu only; public headers include the standard library and each other, and have no #if; files inside isa/ include the
+standard headers <cstddef> and <cstdint>, intrinsics and each other. Test files (x_test.cc,
+x_test_util.h) may also include GoogleTest and tests/.
 
 Usage: check_layers.py [ROOT]       prints one line per violation; exit code 1 if there are any
 """
@@ -17,6 +18,7 @@ import sys
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 CONDITION = re.compile(r"^\s*#\s*(if|ifdef|ifndef|elif)\b")
+TEST_FILE = re.compile(r"_test(_util)?$")
 SUFFIXES = {".h", ".cc", ".cu", ".cuh", ".inc"}
 
 ALLOWED = {
@@ -61,7 +63,7 @@ def is_isa(path):
 def check_include(root, path, bracket, name):
     """Message about one #include line, or None."""
     layer = layer_of(path)
-    is_test = path.stem.endswith("_test")
+    is_test = TEST_FILE.search(path.stem) is not None
     target = resolve(root, path, name) if bracket == '"' else None
     if layer == "include" and target is None and ("/" in name or name.endswith(".h")):
         return f"public headers include the standard library and each other only, not {name}"

@@ -7,7 +7,7 @@ namespace qasr::app {
 namespace {
 
 // One pair of symbols per file, defined by the assembler file that CMake generates next to this list.
-#define QASR_DEMO_FILE(index, name)                           \
+#define QASR_DEMO_FILE(index, name)                            \
   extern "C" const std::byte qasr_demo_file_##index##_begin[]; \
   extern "C" const std::byte qasr_demo_file_##index##_end[];
 #include "demo_model_files.inc"
@@ -25,7 +25,8 @@ std::vector<ModelFile> demo_model_files() {
 }
 
 std::string demo_model_notice() {
-  return "This is the built-in demonstration model: it knows only synthetic English voices and invents text on people.\n"
+  return "This is the built-in demonstration model: it knows only synthetic English voices and invents text on "
+         "people.\n"
          "For real speech fetch Qwen/Qwen3-ASR-0.6B from Hugging Face and run\n"
          "    qasr transcribe --model DIR FILE\n";
 }

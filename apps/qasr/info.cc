@@ -72,59 +72,60 @@ std::string table(const ModelInfo& info) {
   text += row("encoder", to_string(info.encoder_layers) + " layers, width " + to_string(info.d_model) + ", " +
                              to_string(info.encoder_heads) + " heads, feed-forward " + to_string(info.encoder_d_ff));
   text += row("  input", to_string(info.n_mels) + " mel bins, " + to_string(info.conv_channels) + " channels");
-  text += row("decoder", to_string(info.decoder_layers) + " layers, width " + to_string(info.hidden) + ", " +
-                             to_string(info.n_heads) + " query and " + to_string(info.n_kv_heads) +
-                             " key/value heads of " + to_string(info.head_dim) + ", feed-forward " +
-                             to_string(info.d_ff));
+  text +=
+      row("decoder", to_string(info.decoder_layers) + " layers, width " + to_string(info.hidden) + ", " +
+                         to_string(info.n_heads) + " query and " + to_string(info.n_kv_heads) + " key/value heads of " +
+                         to_string(info.head_dim) + ", feed-forward " + to_string(info.d_ff));
   text += row("vocabulary", to_string(info.vocab) + " tokens, end tokens " + list_text(info.eos_token_ids));
   text += row("positions", to_string(info.max_positions));
   if (info.recommended_max_segment_s > 0) {
     text += row("longest segment", to_string(std::lround(info.recommended_max_segment_s)) + " s");
   }
-  text += row("weights in memory", bytes_text(2 * n_parameters) + " as bf16, " + bytes_text(4 * n_parameters) + " as f32");
-  text += row("KV cache", bytes_text(static_cast<double>(info.kv_cache_bytes_per_token)) + " per token, " +
-                              bytes_text(kv_cache_bytes_per_minute(info)) + " per minute of audio as bf16, twice as f32");
+  text +=
+      row("weights in memory", bytes_text(2 * n_parameters) + " as bf16, " + bytes_text(4 * n_parameters) + " as f32");
+  text +=
+      row("KV cache", bytes_text(static_cast<double>(info.kv_cache_bytes_per_token)) + " per token, " +
+                          bytes_text(kv_cache_bytes_per_minute(info)) + " per minute of audio as bf16, twice as f32");
   return text;
 }
 
 std::string json_text(const ModelInfo& info) {
-  const nlohmann::ordered_json document = {
-      {"path", info.path},
-      {"demo", info.is_demo},
-      {"layout", info.layout},
-      {"dtype", info.dtype},
-      {"tensors", info.n_tensors},
-      {"files", info.n_shards},
-      {"file_bytes", info.file_bytes},
-      {"parameters",
-       {{"total", info.n_parameters},
-        {"encoder", info.n_encoder_parameters},
-        {"decoder", info.n_decoder_parameters},
-        {"embedding", info.n_embedding_parameters}}},
-      {"encoder",
-       {{"layers", info.encoder_layers},
-        {"d_model", info.d_model},
-        {"heads", info.encoder_heads},
-        {"d_ff", info.encoder_d_ff},
-        {"mel_bins", info.n_mels},
-        {"conv_channels", info.conv_channels}}},
-      {"decoder",
-       {{"layers", info.decoder_layers},
-        {"hidden", info.hidden},
-        {"heads", info.n_heads},
-        {"kv_heads", info.n_kv_heads},
-        {"head_dim", info.head_dim},
-        {"d_ff", info.d_ff},
-        {"tied_head", info.tied_head}}},
-      {"vocab", info.vocab},
-      {"eos_token_ids", info.eos_token_ids},
-      {"max_positions", info.max_positions},
-      {"recommended_max_segment_s", info.recommended_max_segment_s},
-      {"memory",
-       {{"weights_bf16_bytes", 2 * info.n_parameters},
-        {"weights_f32_bytes", 4 * info.n_parameters},
-        {"kv_cache_bf16_bytes_per_token", info.kv_cache_bytes_per_token},
-        {"kv_cache_bf16_bytes_per_minute", kv_cache_bytes_per_minute(info)}}}};
+  const nlohmann::ordered_json document = {{"path", info.path},
+                                           {"demo", info.is_demo},
+                                           {"layout", info.layout},
+                                           {"dtype", info.dtype},
+                                           {"tensors", info.n_tensors},
+                                           {"files", info.n_shards},
+                                           {"file_bytes", info.file_bytes},
+                                           {"parameters",
+                                            {{"total", info.n_parameters},
+                                             {"encoder", info.n_encoder_parameters},
+                                             {"decoder", info.n_decoder_parameters},
+                                             {"embedding", info.n_embedding_parameters}}},
+                                           {"encoder",
+                                            {{"layers", info.encoder_layers},
+                                             {"d_model", info.d_model},
+                                             {"heads", info.encoder_heads},
+                                             {"d_ff", info.encoder_d_ff},
+                                             {"mel_bins", info.n_mels},
+                                             {"conv_channels", info.conv_channels}}},
+                                           {"decoder",
+                                            {{"layers", info.decoder_layers},
+                                             {"hidden", info.hidden},
+                                             {"heads", info.n_heads},
+                                             {"kv_heads", info.n_kv_heads},
+                                             {"head_dim", info.head_dim},
+                                             {"d_ff", info.d_ff},
+                                             {"tied_head", info.tied_head}}},
+                                           {"vocab", info.vocab},
+                                           {"eos_token_ids", info.eos_token_ids},
+                                           {"max_positions", info.max_positions},
+                                           {"recommended_max_segment_s", info.recommended_max_segment_s},
+                                           {"memory",
+                                            {{"weights_bf16_bytes", 2 * info.n_parameters},
+                                             {"weights_f32_bytes", 4 * info.n_parameters},
+                                             {"kv_cache_bf16_bytes_per_token", info.kv_cache_bytes_per_token},
+                                             {"kv_cache_bf16_bytes_per_minute", kv_cache_bytes_per_minute(info)}}}};
   return document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 

@@ -1,4 +1,5 @@
-// `qasr transcribe`: hop 1 of docs/architecture.md. Arguments -> options -> load_audio -> Session::transcribe -> stdout.
+// `qasr transcribe`: hop 1 of docs/architecture.md. Arguments -> options -> load_audio -> Session::transcribe ->
+// stdout.
 //
 // Standard output is, per file, the text as it is decoded and a line feed; with several files every line starts with
 // "FILE: ". With --json it is one indented document for one file and one line per file (JSON Lines) for several:
@@ -193,7 +194,8 @@ CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
   command->add_option("--max-segment-s", arguments.max_segment_s, "Longest segment in seconds; 0 asks the checkpoint")
       ->check(CLI::NonNegativeNumber)
       ->type_name("S");
-  command->add_flag("--no-pad", arguments.no_pad, "Leave recordings under 0.5 s unpadded, as the official package does");
+  command->add_flag("--no-pad", arguments.no_pad,
+                    "Leave recordings under 0.5 s unpadded, as the official package does");
   command->add_option("--weights", arguments.weights, "Weights in memory: auto (as stored), f32 or bf16")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->type_name("FORMAT");

@@ -79,6 +79,8 @@ class CheckerTest(unittest.TestCase):
 
     def test_tests_may_use_the_test_helpers(self):
         self.assert_allowed("src/text/a_test.cc", '#include "helper.h"\n#include <gtest/gtest.h>\n')
+        self.assert_allowed("src/text/a_test_util.h", '#include "helper.h"\n')
+        self.assert_refused("src/text/a.cc", '#include "helper.h"\n', "text must not include tests")
 
     def test_unknown_folder(self):
         self.assert_refused("src/misc/a.cc", "int x;\n", "folder misc is not in the list")
