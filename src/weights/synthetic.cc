@@ -1,5 +1,5 @@
-// See synthetic.h. All arithmetic on u is exact but for one rounding per value, so every compiler and instruction set
-// gives the same bits.
+// See synthetic.h. Every operation on u is exact or rounds once, and no product is followed by a sum that could be
+// fused with it differently, so every compiler and instruction set gives the same bits.
 #include "weights/synthetic.h"
 
 #include <algorithm>

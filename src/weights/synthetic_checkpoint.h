@@ -16,8 +16,8 @@ struct SyntheticOptions {
   NameLayout names = NameLayout::kOfficial;                      ///< of the tensors
   int n_shards = 1;  ///< 1: model.safetensors; more: model-0000i-of-0000n.safetensors and an index
   std::uint32_t seed = 0;
-  int n_threads = 0;                    ///< 0: all
-  std::filesystem::path tokenizer_dir;  ///< its tokenizer files are copied into a directory; empty: none
+  int n_threads = 0;                         ///< 0: all
+  std::filesystem::path tokenizer_dir = {};  ///< its tokenizer files are copied into a directory; empty: none
 };
 
 /// config.json, generation_config.json, preprocessor_config.json and the weights, in memory.
@@ -25,8 +25,8 @@ struct SyntheticOptions {
 CheckpointFiles synthetic_checkpoint(const SyntheticModel& model, const SyntheticOptions& options = {});
 
 /// The same as files of `directory`, which is made if it does not exist. Memory use does not grow with the model.
-/// @throws Error kInvalidArgument  dtype, number of shards, no tokenizer in tokenizer_dir; kModel  a file cannot be
-/// written
+/// @throws Error kInvalidArgument  dtype, number of shards, no tokenizer in tokenizer_dir; kModel  a file cannot
+/// be written
 void write_synthetic_checkpoint(const std::filesystem::path& directory, const SyntheticModel& model,
                                 const SyntheticOptions& options = {});
 
