@@ -1,0 +1,107 @@
+// What is particular to the CPU backend: choosing instruction sets, and callers side by side.
+#include "backend/cpu/cpu_backend.h"
+
+#include <thread>
+
+#include "backend/backend_test_util.h"
+
+namespace qasr::test {
+namespace {
+
+TEST(CpuBackend, TakesTheBestInstructionSetAndSaysWhich) {
+  const std::string best = cpu::supported_isas().back();
+  EXPECT_EQ(make_cpu_backend(2, "")->description(), "cpu (" + best + ", 2 threads)");
+  for (const std::string& isa : cpu::supported_isas()) {
+    EXPECT_EQ(make_cpu_backend(1, isa)->description(), "cpu (" + isa + ", 1 thread)");
+  }
+}
+
+TEST(CpuBackend, UnknownInstructionSetNamesTheKnownOnes) {
+  try {
+    make_cpu_backend(1, "sse9");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    for (const char* name : {"sse9", "generic", "avx2", "avx512", "neon"}) {
+      EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(CpuBackend, UnsupportedInstructionSetNamesTheSupportedOnes) {
+  const std::vector<std::string> supported = cpu::supported_isas();
+  int n_refused = 0;
+  for (const std::string name : {"avx2", "avx512", "neon"}) {
+    if (std::find(supported.begin(), supported.end(), name) != supported.end()) continue;
+    try {
+      make_cpu_backend(1, name);
+      FAIL() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kDevice);
+      for (const std::string& other : supported) {
+        EXPECT_NE(std::string(error.what()).find(other), std::string::npos) << error.what();
+      }
+      ++n_refused;
+    }
+  }
+  EXPECT_GT(n_refused, 0);  // no machine has both avx2 and neon
+}
+
+TEST(CpuBackend, MakeBackendFollowsTheOptions) {
+  EXPECT_EQ(make_backend({.backend = BackendKind::kReference})->description(), make_reference_backend()->description());
+  EXPECT_EQ(make_backend({.n_threads = 1, .cpu_isa = "generic"})->description(), "cpu (generic, 1 thread)");
+}
+
+TEST(CpuBackend, AbsurdBufferIsOutOfMemory) {
+  const auto backend = make_cpu_backend(1, "");
+  try {
+    backend->allocate(std::numeric_limits<std::size_t>::max() / 4);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kOutOfMemory);
+  }
+}
+
+class CpuBackendTest : public BackendTest {};
+QASR_FOR_EVERY_ISA(CpuBackendTest);
+
+TEST_P(CpuBackendTest, CallersSideBySideGetTheSameBits) {
+  const TestTensor w(random_floats(300 * 200, 1), {300, 200});
+  const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
+  const Floats x = random_floats(50 * 200, 2);
+  const auto run = [&](std::int64_t rows) {
+    const Input input(*cpu_, rows_of(x, 200, 0, rows), {rows, 200});
+    const Output y(*cpu_, {rows, 300});
+    cpu_->linear(input, *weight, y, {Activation::kGelu});
+    return y.read();
+  };
+  const Floats expected = run(50);
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (std::int64_t i = 0; i < 25; ++i) {
+        const std::int64_t rows = 1 + (i * 7 + caller) % 50;
+        expect_same(run(rows), rows_of(expected, 300, 0, rows), "concurrent");
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+}
+
+TEST_P(CpuBackendTest, ThreadsDoNotChangeBits) {
+  const TestTensor w(random_floats(500 * 100, 1), {500, 100});
+  const Floats x = random_floats(200 * 100, 2);
+  Floats first;
+  for (int n_threads : {1, 2, 7}) {
+    const auto backend = make_cpu_backend(n_threads, GetParam());
+    const auto weight = backend->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
+    const Input input(*backend, x, {200, 100});
+    const Output y(*backend, {200, 500});
+    backend->linear(input, *weight, y, {});
+    if (first.empty()) first = y.read();
+    expect_same(y.read(), first, std::to_string(n_threads) + " threads");
+  }
+}
+
+}  // namespace
+}  // namespace qasr::test

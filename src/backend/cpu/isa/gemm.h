@@ -1,0 +1,180 @@
+// Matrix products over panels, for any vector type V. One register tile serves both regimes: few rows, where the panels
+// stream from memory and several are in flight to hide the latency of a multiply-add chain, and many rows, where blocks
+// of both factors sit in cache. Sums start at zero and run in ascending depth in both, so results are bit-identical.
+#pragma once
+
+#include "backend/cpu/isa/kernel_table.h"
+
+namespace qasr::cpu::isa {
+namespace {
+
+// One depth step of a panel: NR weights as vectors. f32 as stored, bf16 widened exactly.
+template <typename V>
+inline void load_panel_row(const float* from, typename V::F* to) {
+  for (int v = 0; v < V::kPanelVectors; ++v) to[v] = V::load(from + v * V::kLanes);
+}
+
+template <typename V>
+inline void load_panel_row(const std::uint16_t* from, typename V::F* to) {
+  for (int v = 0; v < V::kPanelVectors; v += 2) V::load_bf16_pair(from + v * V::kLanes, to[v], to[v + 1]);
+}
+
+// Panels side by side for a tile of R rows: as many as leave room in the register file.
+template <typename V, int R>
+constexpr int panels_in_flight() {
+  const int fit = V::kAccumulators / (R * V::kPanelVectors);
+  return fit >= 4 ? 4 : (fit >= 2 ? 2 : 1);
+}
+
+// c[R][P * NR] (+)= x[R][depth] * b. The accumulators stay in registers: R * P * kPanelVectors <= kAccumulators.
+template <typename V, int R, int P, typename W>
+inline __attribute__((always_inline)) void tile(const float* x, std::size_t ldx, const W* b, std::size_t panel_stride,
+                                                std::size_t depth, float* c, std::size_t ldc, bool accumulate) {
+  using F = typename V::F;
+  constexpr int kVectors = P * V::kPanelVectors, kLanes = V::kLanes;
+  constexpr std::size_t kWidth = static_cast<std::size_t>(V::kPanelVectors) * kLanes;
+  F sum[R][kVectors];
+  for (int r = 0; r < R; ++r) {
+    for (int v = 0; v < kVectors; ++v) {
+      sum[r][v] = accumulate ? V::load(c + static_cast<std::size_t>(r) * ldc + v * kLanes) : V::zero();
+    }
+  }
+  for (std::size_t k = 0; k < depth; ++k) {
+    F w[kVectors];
+    for (int p = 0; p < P; ++p) {
+      load_panel_row<V>(b + static_cast<std::size_t>(p) * panel_stride + k * kWidth, w + p * V::kPanelVectors);
+    }
+    for (int r = 0; r < R; ++r) {
+      const F value = V::broadcast(x + static_cast<std::size_t>(r) * ldx + k);
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = V::fma(value, w[v], sum[r][v]);
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int v = 0; v < kVectors; ++v) V::store(c + static_cast<std::size_t>(r) * ldc + v * kLanes, sum[r][v]);
+  }
+}
+
+// The tile for a number of rows known at run time, 1 <= rows <= R.
+template <typename V, int R, int P, typename W>
+inline void tile_of(std::size_t rows, const float* x, std::size_t ldx, const W* b, std::size_t panel_stride,
+                    std::size_t depth, float* c, std::size_t ldc, bool accumulate) {
+  if constexpr (R > 1) {
+    if (rows < static_cast<std::size_t>(R)) {
+      return tile_of<V, R - 1, P, W>(rows, x, ldx, b, panel_stride, depth, c, ldc, accumulate);
+    }
+  }
+  tile<V, R, P, W>(x, ldx, b, panel_stride, depth, c, ldc, accumulate);
+}
+
+// A tile of R rows across all panels, several panels at a time.
+template <typename V, int R, typename W>
+void stream_rows(std::size_t rows, const float* x, std::size_t ldx, const Panels& panels, float* c, std::size_t ldc,
+                 bool accumulate) {
+  if constexpr (R > 1) {
+    if (rows < static_cast<std::size_t>(R)) {
+      return stream_rows<V, R - 1, W>(rows, x, ldx, panels, c, ldc, accumulate);
+    }
+  }
+  constexpr int kPanels = panels_in_flight<V, R>();
+  constexpr std::size_t kWidth = static_cast<std::size_t>(V::kPanelVectors) * V::kLanes;
+  const W* b = static_cast<const W*>(panels.data);
+  std::size_t panel = 0;
+  for (; panel + kPanels <= panels.n_panels; panel += kPanels) {
+    tile<V, R, kPanels, W>(x, ldx, b + panel * panels.panel_stride, panels.panel_stride, panels.depth,
+                           c + panel * kWidth, ldc, accumulate);
+  }
+  if constexpr (kPanels > 1) {
+    for (; panel < panels.n_panels; ++panel) {
+      tile<V, R, 1, W>(x, ldx, b + panel * panels.panel_stride, panels.panel_stride, panels.depth, c + panel * kWidth,
+                       ldc, accumulate);
+    }
+  }
+}
+
+// More rows than a tile holds: panel by panel, so that the second row tile finds the panel in cache.
+template <typename V, typename W>
+void stream_panels(const float* x, std::size_t ldx, std::size_t rows, const Panels& panels, float* c, std::size_t ldc,
+                   bool accumulate) {
+  constexpr std::size_t kRows = V::kTileRows, kWidth = static_cast<std::size_t>(V::kPanelVectors) * V::kLanes;
+  if (rows <= kRows) return stream_rows<V, V::kTileRows, W>(rows, x, ldx, panels, c, ldc, accumulate);
+  // Tiles of equal height: 8 rows as 4 + 4 rather than 6 + 2.
+  const std::size_t n_tiles = (rows + kRows - 1) / kRows, height = (rows + n_tiles - 1) / n_tiles;
+  for (std::size_t panel = 0; panel < panels.n_panels; ++panel) {
+    const W* b = static_cast<const W*>(panels.data) + panel * panels.panel_stride;
+    for (std::size_t row = 0; row < rows; row += height) {
+      const std::size_t count = rows - row < height ? rows - row : height;
+      tile_of<V, V::kTileRows, 1, W>(count, x + row * ldx, ldx, b, 0, panels.depth, c + row * ldc + panel * kWidth, ldc,
+                                     accumulate);
+    }
+  }
+}
+
+template <typename V>
+void stream_product(const float* x, std::size_t ldx, std::size_t rows, const Panels& panels, float* c, std::size_t ldc,
+                    bool accumulate) noexcept {
+  if (panels.is_bf16) {
+    stream_panels<V, std::uint16_t>(x, ldx, rows, panels, c, ldc, accumulate);
+  } else {
+    stream_panels<V, float>(x, ldx, rows, panels, c, ldc, accumulate);
+  }
+}
+
+template <typename V>
+void widen(const std::uint16_t* from, std::size_t n, float* to) noexcept {
+  for (std::size_t i = 0; i < n; i += 2 * V::kLanes) {
+    typename V::F low, high;
+    V::load_bf16_pair(from + i, low, high);
+    V::store(to + i, low);
+    V::store(to + i + V::kLanes, high);
+  }
+}
+
+// A row stride that is no power of two, so that the rows of a tile do not compete for one set of the cache.
+template <typename V>
+constexpr std::size_t row_scratch_stride() {
+  return V::kDepthBlock + 16;
+}
+
+// Columns [begin, begin + count) of every row, side by side.
+inline void copy_rows(const RowSegments& rows, std::size_t begin, std::size_t count, float* to, std::size_t stride) {
+  for (std::size_t row = 0; row < rows.n_rows; ++row, to += stride) {
+    const float* const* segments = rows.segments + row * rows.n_segments;
+    if (rows.segment_length == 1) {  // the first convolution: nine single samples
+      for (std::size_t i = 0; i < count; ++i) to[i] = *segments[begin + i];
+      continue;
+    }
+    std::size_t segment = begin / rows.segment_length, offset = begin % rows.segment_length;
+    for (std::size_t done = 0; done < count; offset = 0, ++segment) {
+      const std::size_t left = rows.segment_length - offset, length = left < count - done ? left : count - done;
+      __builtin_memcpy(to + done, segments[segment] + offset, length * sizeof(float));
+      done += length;
+    }
+  }
+}
+
+template <typename V>
+void blocked_product(const RowSegments& rows, const Panels& panels, float* row_scratch, float* panel_scratch, float* c,
+                     std::size_t ldc) noexcept {
+  constexpr std::size_t kWidth = static_cast<std::size_t>(V::kPanelVectors) * V::kLanes;
+  constexpr std::size_t kRows = V::kTileRows, kStride = row_scratch_stride<V>();
+  for (std::size_t begin = 0; begin < panels.depth; begin += V::kDepthBlock) {
+    const std::size_t left = panels.depth - begin, depth = left < V::kDepthBlock ? left : V::kDepthBlock;
+    copy_rows(rows, begin, depth, row_scratch, kStride);
+    for (std::size_t panel = 0; panel < panels.n_panels; ++panel) {
+      const std::size_t at = panel * panels.panel_stride + begin * kWidth;
+      const float* b = static_cast<const float*>(panels.data) + at;
+      if (panels.is_bf16) {
+        widen<V>(static_cast<const std::uint16_t*>(panels.data) + at, depth * kWidth, panel_scratch);
+        b = panel_scratch;
+      }
+      for (std::size_t row = 0; row < rows.n_rows; row += kRows) {
+        const std::size_t count = rows.n_rows - row < kRows ? rows.n_rows - row : kRows;
+        tile_of<V, V::kTileRows, 1, float>(count, row_scratch + row * kStride, kStride, b, 0, depth,
+                                           c + row * ldc + panel * kWidth, ldc, begin > 0);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qasr::cpu::isa

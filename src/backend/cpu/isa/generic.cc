@@ -1,0 +1,91 @@
+// Plain C++ on vectors of four floats, which every compiler turns into the baseline of its architecture (SSE2, NEON).
+// A multiply-add is two roundings here, on every machine: the file is compiled without contraction.
+#include "backend/cpu/isa/make_table.h"
+#include "backend/cpu/isa/tables.h"
+
+namespace qasr::cpu::isa {
+namespace {
+
+// Vectors of the GCC and Clang languages: element-wise operators, comparisons give 0 or -1.
+typedef float F4 __attribute__((vector_size(16)));
+typedef std::int32_t I4 __attribute__((vector_size(16)));
+
+template <typename To, typename From>
+inline To bits_of(From from) {
+  To to;
+  __builtin_memcpy(&to, &from, sizeof(to));
+  return to;
+}
+
+struct Generic {
+  using F = F4;
+  static constexpr int kLanes = 4;
+  static constexpr int kPanelVectors = 2;
+  static constexpr int kTileRows = 4;  // 8 sums + 2 weights + 1 broadcast + products of 16 registers
+  static constexpr int kAccumulators = 8;
+  static constexpr std::size_t kDepthBlock = 256;  // a widened panel block of 8 KiB
+
+  static F load(const float* from) {
+    F value;
+    __builtin_memcpy(&value, from, sizeof(value));
+    return value;
+  }
+  static void store(float* to, F value) { __builtin_memcpy(to, &value, sizeof(value)); }
+  static F set(float value) { return F{value, value, value, value}; }
+  static F broadcast(const float* from) { return set(*from); }
+  static F zero() { return F{}; }
+  static void load_bf16_pair(const std::uint16_t* from, F& low, F& high) {
+    I4 words;
+    __builtin_memcpy(&words, from, sizeof(words));
+    low = bits_of<F>(words << 16);
+    high = bits_of<F>(words & static_cast<std::int32_t>(0xffff0000u));
+  }
+  static F load_n(const float* from, std::size_t count) {
+    F value{};
+    for (std::size_t i = 0; i < count; ++i) value[i] = from[i];
+    return value;
+  }
+  static void store_n(float* to, F value, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) to[i] = value[i];
+  }
+  static F first(F value, std::size_t count) {
+    for (std::size_t i = count; i < kLanes; ++i) value[i] = 0.0f;
+    return value;
+  }
+
+  static F add(F a, F b) { return a + b; }
+  static F sub(F a, F b) { return a - b; }
+  static F mul(F a, F b) { return a * b; }
+  static F div(F a, F b) { return a / b; }
+  static F fma(F a, F b, F c) { return a * b + c; }
+  static F select(I4 mask, F yes, F no) { return bits_of<F>((bits_of<I4>(yes) & mask) | (bits_of<I4>(no) & ~mask)); }
+  static F min(F a, F b) { return select(a < b, a, b); }  // b where either is NaN
+  static F max(F a, F b) { return select(a > b, a, b); }  // b where either is NaN
+  static F select_less(F a, F b, F yes, F no) { return select(a < b, yes, no); }
+  // Adding 1.5 * 2^23 leaves no fraction bits: rounds to nearest for |x| < 2^22.
+  static F round(F x) {
+    const F magic = set(12582912.0f);
+    return (x + magic) - magic;
+  }
+  static F pow2(F n) {
+    // The low bits of n + 1.5 * 2^23 are the integer n.
+    const I4 integer = bits_of<I4>(n + set(12582912.0f)) - 0x4b400000;
+    return bits_of<F>((integer + 127) << 23);
+  }
+  static float reduce_add(F x) { return (x[0] + x[2]) + (x[1] + x[3]); }
+  static float reduce_max(F x) {
+    const float low = x[0] > x[1] ? x[0] : x[1], high = x[2] > x[3] ? x[2] : x[3];
+    return low > high ? low : high;
+  }
+};
+
+constexpr KernelTable kTable = make_table<Generic>("generic");
+
+}  // namespace
+}  // namespace qasr::cpu::isa
+
+namespace qasr::cpu {
+
+extern const isa::KernelTable* const kGenericTable = &isa::kTable;
+
+}  // namespace qasr::cpu

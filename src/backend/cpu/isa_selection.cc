@@ -1,0 +1,62 @@
+#include "backend/cpu/isa_selection.h"
+
+#include <array>
+
+#include "backend/cpu/isa/tables.h"
+#include "base/cpu_features.h"
+#include "qasr/error.h"
+
+namespace qasr::cpu {
+namespace {
+
+struct Candidate {
+  const char* name;
+  const isa::KernelTable* table;  // null: not in this build
+  bool supported;
+};
+
+// From worst to best.
+std::array<Candidate, 4> candidates() {
+  const CpuFeatures cpu = cpu_features();
+  return {{{"generic", kGenericTable, true},
+           {"neon", kNeonTable, cpu.neon},
+           {"avx2", kAvx2Table, cpu.avx2},
+           {"avx512", kAvx512Table, cpu.avx512}}};
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::string> supported_isas() {
+  std::vector<std::string> names;
+  for (const Candidate& candidate : candidates()) {
+    if (candidate.table != nullptr && candidate.supported) names.emplace_back(candidate.name);
+  }
+  return names;
+}
+
+const isa::KernelTable& select_isa(const std::string& name) {
+  const isa::KernelTable* best = nullptr;
+  std::vector<std::string> known;
+  bool is_known = false;
+  for (const Candidate& candidate : candidates()) {
+    known.emplace_back(candidate.name);
+    is_known |= name == candidate.name;
+    const bool usable = candidate.table != nullptr && candidate.supported;
+    if (usable && (name.empty() || name == candidate.name)) best = candidate.table;
+  }
+  if (best != nullptr) return *best;
+  if (!is_known) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "cpu: unknown instruction set \"" + name + "\", expected one of " + joined(known));
+  }
+  throw Error(ErrorCode::kDevice, "cpu: instruction set \"" + name + "\" is not supported by this machine, which has " +
+                                      joined(supported_isas()));
+}
+
+}  // namespace qasr::cpu

@@ -1,0 +1,39 @@
+// The CPU backend's KV cache. A page of one layer and KV head holds its keys as a panel matrix whose features are
+// positions and whose depth is head_dim, and its values as one whose features are head_dim and whose depth is positions
+// (isa/kernel_table.h): so scores and weighted sums are the ordinary products of panels, without copying.
+#pragma once
+
+#include "backend/backend.h"
+#include "backend/cpu/context.h"
+#include "base/aligned_buffer.h"
+
+namespace qasr::cpu {
+
+class PagedKvCache final : public KvCache {
+ public:
+  PagedKvCache(const KvCacheShape& shape, const isa::KernelTable& isa);
+
+  /// Keys of a page: [page_tokens, head_dim] in panels of positions.
+  isa::Panels keys(int layer, std::int32_t page, std::size_t kv_head) const;
+  /// Values of the first n_positions of a page: [head_dim, n_positions] in panels of head_dim.
+  isa::Panels values(int layer, std::int32_t page, std::size_t kv_head, std::size_t n_positions) const;
+  /// Rounds to the cache's dtype.    key, value  [head_dim]
+  void append(int layer, std::int32_t page, std::size_t kv_head, std::size_t slot, const float* key,
+              const float* value) noexcept;
+
+  std::size_t key_elements() const { return key_elements_; }
+  std::size_t value_elements() const { return value_elements_; }
+
+ private:
+  std::byte* at(int layer, std::int32_t page, std::size_t kv_head) const;
+  template <typename T, typename Round>
+  void append_as(T* memory, std::size_t slot, const float* key, const float* value, Round round) noexcept;
+
+  std::size_t width_, lanes_, head_dim_, page_tokens_;
+  std::size_t key_panels_, value_panels_;
+  std::size_t key_elements_, value_elements_;  // of one page, layer and KV head, padding included
+  std::size_t element_bytes_;
+  AlignedBuffer memory_;  // [layer][page][kv_head][keys, values]; untouched pages cost no physical memory
+};
+
+}  // namespace qasr::cpu

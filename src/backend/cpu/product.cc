@@ -1,0 +1,51 @@
+#include "backend/cpu/product.h"
+
+namespace qasr::cpu {
+namespace {
+
+// Up to this many rows a product is limited by reading the weights.
+constexpr std::size_t kStreamRows = 16;
+// Rows of a block: with a depth block of 256, 150 KiB of left factor, which shares a 512 KiB L2 with the sums.
+constexpr std::size_t kBlockRows = 144;
+// Columns of a block: the left factor is copied once per this many columns.
+constexpr std::size_t kBlockColumns = 192;
+// A streamed task should take longer than handing it out: a few microseconds of memory reading.
+constexpr std::size_t kStreamTaskBytes = std::size_t{64} << 10;
+// Tasks per thread, so that an unlucky thread does not hold up the others for long.
+constexpr std::size_t kTasksPerThread = 4;
+
+std::size_t stream_panels_per_block(const isa::KernelTable& isa, const isa::Panels& panels, std::size_t n_threads) {
+  const std::size_t panel_bytes = std::max<std::size_t>(1, panels.depth * isa.panel_width * (panels.is_bf16 ? 2 : 4));
+  const std::size_t for_size = ceil_div(kStreamTaskBytes, panel_bytes);
+  const std::size_t for_balance = panels.n_panels / (kTasksPerThread * n_threads);
+  return round_up(std::max<std::size_t>({1, for_size, for_balance}), 4);  // four panels are in flight at once
+}
+
+}  // namespace
+
+ProductPlan plan_product(const Context& context, const isa::Panels& panels, std::size_t n_rows,
+                         std::size_t panel_multiple, bool force_blocked) {
+  const isa::KernelTable& isa = context.isa;
+  const auto n_threads = static_cast<std::size_t>(context.pool.n_threads());
+  ProductPlan plan;
+  plan.blocked = force_blocked || n_rows > kStreamRows;
+  if (plan.blocked) {
+    plan.n_row_blocks = ceil_div(n_rows, kBlockRows);
+    plan.rows_per_block = round_up(ceil_div(n_rows, std::max<std::size_t>(1, plan.n_row_blocks)), isa.tile_rows);
+    plan.n_row_blocks = ceil_div(n_rows, std::max<std::size_t>(1, plan.rows_per_block));
+    const std::size_t for_balance =
+        panels.n_panels * std::max<std::size_t>(1, plan.n_row_blocks) / (kTasksPerThread * n_threads);
+    plan.panels_per_block =
+        std::clamp<std::size_t>(for_balance, 2, std::max<std::size_t>(2, kBlockColumns / isa.panel_width));
+  } else {
+    plan.rows_per_block = n_rows;
+    plan.n_row_blocks = 1;
+    plan.panels_per_block = stream_panels_per_block(isa, panels, n_threads);
+  }
+  plan.panels_per_block = std::min(round_up(plan.panels_per_block, panel_multiple), panels.n_panels);
+  plan.n_panel_blocks = plan.panels_per_block == 0 ? 0 : ceil_div(panels.n_panels, plan.panels_per_block);
+  plan.sum_stride = plan.panels_per_block * isa.panel_width + 16;  // no power of two, for the cache's sake
+  return plan;
+}
+
+}  // namespace qasr::cpu

@@ -1,0 +1,96 @@
+// Splits a matrix product over the thread pool and picks the regime: rows streamed past the panels while they are few,
+// both blocked for the cache when they are many. Both give the same bits (isa/gemm.h).
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "backend/cpu/context.h"
+#include "backend/cpu/packed_matrix.h"
+
+namespace qasr::cpu {
+
+/// A finished tile of sums, handed to what follows the product.
+struct SumTile {
+  std::size_t row_begin, n_rows;
+  std::size_t panel_begin, n_panels;
+  std::size_t panel_block;  ///< index of this range of panels among all of the product
+  const float* sums;        ///< [n_rows, n_panels * NR], row stride `stride`
+  std::size_t stride;
+};
+
+/// How a product is cut into tasks: n_row_blocks x n_panel_blocks of them.
+struct ProductPlan {
+  bool blocked = false;
+  std::size_t rows_per_block = 0, n_row_blocks = 0;
+  std::size_t panels_per_block = 0, n_panel_blocks = 0;
+  std::size_t sum_stride = 0;
+};
+
+/// @param panel_multiple  panels that must stay together: 2 for gate and up
+/// @param force_blocked   the rows are segments, which only the blocked product reads
+ProductPlan plan_product(const Context& context, const isa::Panels& panels, std::size_t n_rows,
+                         std::size_t panel_multiple, bool force_blocked);
+
+/// Rows as segments (isa::RowSegments); fill(row_begin, n_rows, segments) writes their addresses.
+template <typename Fill, typename Finish>
+void blocked_product(const Context& context, const ProductPlan& plan, std::size_t n_rows, std::size_t n_segments,
+                     std::size_t segment_length, const Fill& fill, const PackedMatrix& matrix, const Finish& finish) {
+  const isa::KernelTable& isa = context.isa;
+  const auto n_threads = static_cast<std::size_t>(context.pool.n_threads());
+  const std::size_t rows = round_up(plan.rows_per_block, isa.tile_rows);
+  const std::size_t row_floats = rows * isa.row_scratch_stride, sum_floats = rows * plan.sum_stride;
+  const std::size_t panel_floats = isa.depth_block * isa.panel_width;
+  const std::size_t worker_floats = round_up(row_floats + panel_floats + sum_floats, 16);
+  const std::size_t worker_segments = round_up(rows * n_segments, 8);
+  auto lease = context.scratch.lease(ScratchPool::bytes_for<float>(n_threads * worker_floats) +
+                                     ScratchPool::bytes_for<const float*>(n_threads * worker_segments));
+  float* floats = lease.take<float>(n_threads * worker_floats);
+  const float** segments = lease.take<const float*>(n_threads * worker_segments);
+  context.pool.parallel_for(plan.n_row_blocks * plan.n_panel_blocks, [&](std::size_t task, int worker_index) {
+    const auto worker = static_cast<std::size_t>(worker_index);
+    float* row_scratch = floats + worker * worker_floats;
+    float* panel_scratch = row_scratch + row_floats;
+    float* sums = panel_scratch + panel_floats;
+    const float** task_segments = segments + worker * worker_segments;
+    const std::size_t panel_block = task / plan.n_row_blocks;  // neighbours in time share panels
+    const std::size_t row = task % plan.n_row_blocks * plan.rows_per_block, panel = panel_block * plan.panels_per_block;
+    const std::size_t count = std::min(plan.rows_per_block, n_rows - row);
+    const std::size_t n_panels = std::min(plan.panels_per_block, matrix.panels.n_panels - panel);
+    fill(row, count, task_segments);
+    isa.blocked_product({task_segments, count, n_segments, segment_length}, matrix.slice(panel, n_panels), row_scratch,
+                        panel_scratch, sums, plan.sum_stride);
+    finish(SumTile{row, count, panel, n_panels, panel_block, sums, plan.sum_stride});
+  });
+}
+
+template <typename Finish>
+void stream_product(const Context& context, const ProductPlan& plan, const float* x, std::size_t n_rows,
+                    const PackedMatrix& matrix, const Finish& finish) {
+  const auto n_threads = static_cast<std::size_t>(context.pool.n_threads());
+  const std::size_t worker_floats = round_up(n_rows * plan.sum_stride, 16);
+  auto lease = context.scratch.lease(ScratchPool::bytes_for<float>(n_threads * worker_floats));
+  float* floats = lease.take<float>(n_threads * worker_floats);
+  context.pool.parallel_for(plan.n_panel_blocks, [&](std::size_t task, int worker) {
+    float* sums = floats + static_cast<std::size_t>(worker) * worker_floats;
+    const std::size_t panel = task * plan.panels_per_block;
+    const std::size_t n_panels = std::min(plan.panels_per_block, matrix.panels.n_panels - panel);
+    context.isa.stream_product(x, matrix.panels.depth, n_rows, matrix.slice(panel, n_panels), sums, plan.sum_stride,
+                               false);
+    finish(SumTile{0, n_rows, panel, n_panels, task, sums, plan.sum_stride});
+  });
+}
+
+/// x [n_rows, depth] times the matrix; finish(const SumTile&) noexcept takes each tile, on some worker.
+template <typename Finish>
+void dense_product(const Context& context, const ProductPlan& plan, const float* x, std::size_t n_rows,
+                   const PackedMatrix& matrix, const Finish& finish) {
+  if (!plan.blocked) return stream_product(context, plan, x, n_rows, matrix, finish);
+  const std::size_t depth = matrix.panels.depth;
+  const auto fill = [&](std::size_t row, std::size_t count, const float** segments) {
+    for (std::size_t i = 0; i < count; ++i) segments[i] = x + (row + i) * depth;
+  };
+  blocked_product(context, plan, n_rows, 1, depth, fill, matrix, finish);
+}
+
+}  // namespace qasr::cpu

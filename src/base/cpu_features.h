@@ -1,0 +1,18 @@
+// What this machine offers at run time: vector instruction sets and cores.
+#pragma once
+
+namespace qasr {
+
+/// Vector instructions that both the processor and the operating system support.
+struct CpuFeatures {
+  bool avx2 = false;    ///< AVX2 and FMA
+  bool avx512 = false;  ///< AVX-512 F, BW, VL and DQ
+  bool neon = false;    ///< part of every AArch64
+};
+
+CpuFeatures cpu_features();
+
+/// Cores this process may run on (its affinity mask), at least 1.
+int available_cores();
+
+}  // namespace qasr
