@@ -2,12 +2,11 @@
 // is read when one of them is missing, and must describe the tokenizer implemented here.
 #include "text/tokenizer_files.h"
 
-#include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "text/added_token_files.h"
 #include "text/byte_level.h"
 #include "text/pre_tokenizer.h"
 #include "text/tokenizer_json.h"
@@ -16,34 +15,6 @@ namespace qasr {
 namespace {
 
 using nlohmann::json;
-
-constexpr const char* kTokenizerJson = "tokenizer.json";
-constexpr const char* kVocabJson = "vocab.json";
-constexpr const char* kMergesTxt = "merges.txt";
-constexpr const char* kTokenizerConfigJson = "tokenizer_config.json";
-constexpr const char* kAddedTokensJson = "added_tokens.json";
-
-struct AddedTokenEntry {
-  AddedToken token;
-  bool normalized = false;
-};
-using AddedTokenMap = std::map<std::int32_t, AddedTokenEntry>;
-
-// parent[key], null if the parent is no object or has no such key.
-const json& field(const json& parent, const char* key) {
-  static const json kNull;
-  if (!parent.is_object()) return kNull;
-  const auto found = parent.find(key);
-  return found == parent.end() ? kNull : *found;
-}
-
-// ---- vocabulary and merges ----
-
-std::int32_t checked_id(std::int64_t id, std::string_view content, const std::string& file, const std::string& where) {
-  if (id >= 0 && id < kMaxTokenId) return static_cast<std::int32_t>(id);
-  fail_tokenizer_file(file, "id " + std::to_string(id) + " for " + in_quotes(content),
-                      "0 to " + std::to_string(kMaxTokenId - 1), where);
-}
 
 void add_entry(Vocabulary& vocabulary, std::int32_t id, std::string_view bytes, const std::string& file,
                const std::string& where) {
@@ -86,143 +57,37 @@ void add_vocabulary(const VocabularyText& text, const std::string& file, const s
   }
 }
 
+[[noreturn]] void fail_merge(std::size_t rank, std::string_view left, std::string_view right, const Merge& merge,
+                             const std::string& file, const std::string& where) {
+  const std::string first(left), second(right);
+  const std::string& missing = merge.left < 0 ? first : merge.right < 0 ? second : first + second;
+  fail_tokenizer_file(file,
+                      "merge " + std::to_string(rank) + " " + in_quotes(first + " " + second) + ", whose " +
+                          in_quotes(missing) + " is not in the vocabulary",
+                      "merges of known tokens", where);
+}
+
 void add_merges(const MergesText& text, const std::string& file, const std::string& where, TokenizerData& data) {
+  const Vocabulary& vocabulary = data.vocabulary;
   const std::size_t n_merges = text.parts.size() / 2;
   data.merges.reserve(n_merges);
-  std::string bytes;  // of the left part, followed by those of the right one
+  std::string bytes;          // of the left part, followed by those of the right one
+  std::int32_t expected = 0;  // most vocabularies number the results in the order of their merges
   for (std::size_t rank = 0; rank < n_merges; ++rank) {
     const std::string_view left = text.parts[2 * rank], right = text.parts[2 * rank + 1];
     bytes.clear();
     const bool left_known = append_byte_level(left, bytes);
-    const std::size_t left_bytes = bytes.size();
+    const std::size_t n_left = bytes.size();
     const bool right_known = append_byte_level(right, bytes);
     const std::string_view both = bytes;
-    const Merge merge = {left_known ? data.vocabulary.find(both.substr(0, left_bytes)) : -1,
-                         right_known ? data.vocabulary.find(both.substr(left_bytes)) : -1,
-                         left_known && right_known ? data.vocabulary.find(both) : -1};
-    const auto check = [&](std::int32_t id, const std::string& token) {
-      if (id >= 0) return;
-      fail_tokenizer_file(file,
-                          "merge " + std::to_string(rank) + " " +
-                              in_quotes(std::string(left) + " " + std::string(right)) + ", whose " + in_quotes(token) +
-                              " is not in the vocabulary",
-                          "merges of known tokens", where);
-    };
-    check(merge.left, std::string(left));
-    check(merge.right, std::string(right));
-    check(merge.result, std::string(left) + std::string(right));
+    const Merge merge = {left_known ? vocabulary.find(both.substr(0, n_left)) : -1,
+                         right_known ? vocabulary.find(both.substr(n_left)) : -1,
+                         vocabulary.bytes(expected) == both ? expected
+                         : left_known && right_known        ? vocabulary.find(both)
+                                                            : -1};
+    if (merge.left < 0 || merge.right < 0 || merge.result < 0) fail_merge(rank, left, right, merge, file, where);
+    expected = merge.result + 1;
     data.merges.push_back(merge);
-  }
-}
-
-// ---- added tokens ----
-
-// A later source may change the flags of a token, never its id or content. `has_flags` is false for added_tokens.json,
-// whose flags are guesses.
-void put_added_token(AddedTokenMap& tokens, AddedTokenEntry entry, bool has_flags, const std::string& file,
-                     const std::string& where) {
-  const AddedToken& token = entry.token;
-  if (token.content.empty()) {
-    fail_tokenizer_file(file, "an empty added token with id " + std::to_string(token.id), "some text", where);
-  }
-  const auto found = tokens.find(token.id);
-  if (found != tokens.end() && found->second.token.content != token.content) {
-    fail_tokenizer_file(file,
-                        "id " + std::to_string(token.id) + " for both " + in_quotes(found->second.token.content) +
-                            " and " + in_quotes(token.content),
-                        "ids that differ", where);
-  }
-  if (has_flags || found == tokens.end()) tokens.insert_or_assign(token.id, std::move(entry));
-}
-
-// One entry of "added_tokens" (tokenizer.json) or of "added_tokens_decoder" (tokenizer_config.json).
-AddedTokenEntry parse_added_token(const json& value, std::int64_t id, const std::string& file,
-                                  const std::string& where) {
-  const json& content = field(value, "content");
-  if (!content.is_string()) {
-    fail_tokenizer_file(file, excerpt(value) + " for added token " + std::to_string(id), "an object with \"content\"",
-                        where);
-  }
-  const std::string& text = content.get_ref<const std::string&>();
-  for (const char* flag : {"single_word", "lstrip", "rstrip"}) {
-    if (field(value, flag) == json(true)) {
-      fail_tokenizer_file(file, std::string(flag) + " for added token " + in_quotes(text),
-                          "added tokens that match literally", where);
-    }
-  }
-  return {{checked_id(id, text, file, where), text, field(value, "special") == json(true)},
-          field(value, "normalized") == json(true)};
-}
-
-std::int64_t parse_id(const std::string& text, const std::string& file, const std::string& where) {
-  std::size_t n_used = 0;
-  std::int64_t id = -1;
-  try {
-    id = std::stoll(text, &n_used);
-  } catch (const std::exception&) {
-    n_used = std::string::npos;
-  }
-  if (n_used != text.size()) fail_tokenizer_file(file, "added token id " + in_quotes(text), "a number", where);
-  return id;
-}
-
-// Contents that tokenizer_config.json names as the end, padding, ... token: those are special even if only
-// added_tokens.json, which has no flags, gives their ids.
-std::set<std::string> special_contents(const json& config) {
-  std::set<std::string> contents;
-  const auto insert = [&contents](const json& token) {
-    const json& text = token.is_object() ? field(token, "content") : token;
-    if (text.is_string()) contents.insert(text.get<std::string>());
-  };
-  for (const char* key :
-       {"bos_token", "eos_token", "pad_token", "unk_token", "audio_token", "audio_bos_token", "audio_eos_token"}) {
-    insert(field(config, key));
-  }
-  for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
-    const json& list = field(config, key);
-    if (list.is_array()) {
-      for (const json& token : list) insert(token);
-    }
-  }
-  return contents;
-}
-
-void read_added_tokens_json(const TokenizerFiles& files, const std::set<std::string>& special, AddedTokenMap& tokens) {
-  if (files.added_tokens_json.empty()) return;
-  const json document = parse_small_json(files.added_tokens_json, kAddedTokensJson, files.where);
-  if (!document.is_object()) {
-    fail_tokenizer_file(kAddedTokensJson, excerpt(document), "an object of tokens and ids", files.where);
-  }
-  for (const auto& [content, id] : document.items()) {
-    if (!id.is_number_integer()) {
-      fail_tokenizer_file(kAddedTokensJson, excerpt(id) + " for " + in_quotes(content), "an integer id", files.where);
-    }
-    const std::int32_t checked = checked_id(id.get<std::int64_t>(), content, kAddedTokensJson, files.where);
-    put_added_token(tokens, {{checked, content, special.contains(content)}, false}, false, kAddedTokensJson,
-                    files.where);
-  }
-}
-
-void read_side_files(const TokenizerFiles& files, AddedTokenMap& tokens) {
-  json config;
-  if (!files.tokenizer_config_json.empty()) {
-    config = parse_small_json(files.tokenizer_config_json, kTokenizerConfigJson, files.where);
-    if (!config.is_object()) {
-      fail_tokenizer_file(kTokenizerConfigJson, excerpt(config), "an object", files.where);
-    }
-  }
-  if (field(config, "add_prefix_space") == json(true)) {
-    fail_tokenizer_file(kTokenizerConfigJson, "add_prefix_space true", "false", files.where);
-  }
-  read_added_tokens_json(files, special_contents(config), tokens);
-  const json& decoder = field(config, "added_tokens_decoder");
-  if (!decoder.is_object() && !decoder.is_null()) {
-    fail_tokenizer_file(kTokenizerConfigJson, "added_tokens_decoder " + excerpt(decoder), "an object", files.where);
-  }
-  for (const auto& [id, value] : decoder.items()) {
-    const std::int64_t number = parse_id(id, kTokenizerConfigJson, files.where);
-    put_added_token(tokens, parse_added_token(value, number, kTokenizerConfigJson, files.where), true,
-                    kTokenizerConfigJson, files.where);
   }
 }
 
@@ -237,7 +102,7 @@ void add_added_tokens(const AddedTokenMap& tokens, const std::string& file, cons
   }
 }
 
-// ---- tokenizer.json: settings other than ours are refused, never ignored ----
+// tokenizer.json: settings other than ours are refused, never ignored.
 
 void require(const json& found, std::initializer_list<json> allowed, const char* name, const std::string& where) {
   std::string expected;
@@ -298,16 +163,8 @@ TokenizerData from_tokenizer_json(const TokenizerFiles& files) {
   add_merges(parsed.merges, kTokenizerJson, files.where, data);
 
   AddedTokenMap tokens;
-  for (const json& value : field(settings, "added_tokens")) {
-    const json& id = field(value, "id");
-    if (!id.is_number_integer()) {
-      fail_tokenizer_file(kTokenizerJson, "added token " + excerpt(value), "an object with an integer \"id\"",
-                          files.where);
-    }
-    put_added_token(tokens, parse_added_token(value, id.get<std::int64_t>(), kTokenizerJson, files.where), true,
-                    kTokenizerJson, files.where);
-  }
-  read_side_files(files, tokens);
+  read_added_tokens(field(settings, "added_tokens"), files.where, tokens);
+  read_added_token_files(files, tokens);
   add_added_tokens(tokens, kTokenizerJson, files.where, data);
   return data;
 }
@@ -324,7 +181,7 @@ TokenizerData from_vocab_and_merges(const TokenizerFiles& files) {
   add_vocabulary(parse_vocab_json(files.vocab_json, kVocabJson, files.where), kVocabJson, files.where, data);
   add_merges(parse_merges_txt(files.merges_txt, kMergesTxt, files.where), kMergesTxt, files.where, data);
   AddedTokenMap tokens;
-  read_side_files(files, tokens);
+  read_added_token_files(files, tokens);
   add_added_tokens(tokens, files.tokenizer_config_json.empty() ? kAddedTokensJson : kTokenizerConfigJson, files.where,
                    data);
   return data;

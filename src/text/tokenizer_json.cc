@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 #include "qasr/error.h"
+#include "text/vocabulary.h"
 
 namespace qasr {
 namespace {
@@ -241,6 +242,19 @@ json parse_small_json(std::string_view text, const std::string& file, const std:
   } catch (const json::parse_error& error) {
     fail_tokenizer_file(file, "broken JSON at byte " + std::to_string(error.byte), "a valid document", where);
   }
+}
+
+const json& field(const json& parent, const char* key) {
+  static const json kNull;
+  if (!parent.is_object()) return kNull;
+  const auto found = parent.find(key);
+  return found == parent.end() ? kNull : *found;
+}
+
+std::int32_t checked_id(std::int64_t id, std::string_view content, const std::string& file, const std::string& where) {
+  if (id >= 0 && id < kMaxTokenId) return static_cast<std::int32_t>(id);
+  fail_tokenizer_file(file, "id " + std::to_string(id) + " for " + in_quotes(content),
+                      "0 to " + std::to_string(kMaxTokenId - 1), where);
 }
 
 void fail_tokenizer_file(const std::string& file, const std::string& found, const std::string& expected,

@@ -10,6 +10,12 @@
 
 namespace qasr {
 
+inline constexpr const char* kTokenizerJson = "tokenizer.json";
+inline constexpr const char* kVocabJson = "vocab.json";
+inline constexpr const char* kMergesTxt = "merges.txt";
+inline constexpr const char* kTokenizerConfigJson = "tokenizer_config.json";
+inline constexpr const char* kAddedTokensJson = "added_tokens.json";
+
 /// Strings one after another in one buffer.
 class StringList {
  public:
@@ -48,6 +54,12 @@ MergesText parse_merges_txt(std::string_view text, const std::string& file, cons
 /// Accepts both ways to write a merge: "a b" and ["a", "b"].
 TokenizerJson parse_tokenizer_json(std::string_view text, const std::string& file, const std::string& where);
 nlohmann::json parse_small_json(std::string_view text, const std::string& file, const std::string& where);
+
+/// parent[key]; null if the parent is no object or has no such key.
+const nlohmann::json& field(const nlohmann::json& parent, const char* key);
+
+/// `id` if it can be a token id. @throws Error kModel
+std::int32_t checked_id(std::int64_t id, std::string_view content, const std::string& file, const std::string& where);
 
 /// Throws Error kModel: "tokenizer: <file>: found <found>, expected <expected>, in <where>".
 [[noreturn]] void fail_tokenizer_file(const std::string& file, const std::string& found, const std::string& expected,

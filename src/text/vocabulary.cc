@@ -24,21 +24,21 @@ void Vocabulary::reserve(std::size_t n_entries, std::size_t n_bytes) {
   if (slots_.size() < 2 * n_entries) rehash(std::bit_ceil(2 * n_entries));
 }
 
-Vocabulary::AddResult Vocabulary::add(std::int32_t id, std::string_view bytes) {
+Vocabulary::AddResult Vocabulary::add(std::int32_t id, std::string_view content) {
   QASR_CHECK(id >= 0 && id < kMaxTokenId);
-  QASR_CHECK(text_.size() + bytes.size() < kAbsent);
+  QASR_CHECK(text_.size() + content.size() < kAbsent);
   if (contains(id)) return AddResult::kIdTaken;
-  if (find(bytes) != kNoId) return AddResult::kContentTaken;
+  if (slots_.size() < 2 * (n_entries_ + 1)) rehash(std::max<std::size_t>(512, 2 * slots_.size()));
+  const std::uint32_t hash = hash_bytes(content);
+  Slot& slot = slots_[find_slot(content, hash)];
+  if (slot.id != kNoId) return AddResult::kContentTaken;
+  slot = {hash, id};
+  ++n_entries_;
 
   const auto index = static_cast<std::size_t>(id);
   if (index >= entries_.size()) entries_.resize(index + 1);
-  entries_[index] = {static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(bytes.size())};
-  text_.append(bytes);
-
-  if (slots_.size() < 2 * (n_entries_ + 1)) rehash(std::max<std::size_t>(512, 2 * slots_.size()));
-  const std::uint32_t hash = hash_bytes(bytes);
-  slots_[find_slot(bytes, hash)] = {hash, id};
-  ++n_entries_;
+  entries_[index] = {static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(content.size())};
+  text_.append(content);
   return AddResult::kAdded;
 }
 
@@ -52,8 +52,8 @@ std::string_view Vocabulary::bytes(std::int32_t id) const noexcept {
   return std::string_view(text_).substr(entry.offset, entry.n_bytes);
 }
 
-std::int32_t Vocabulary::find(std::string_view bytes) const noexcept {
-  return slots_.empty() ? kNoId : slots_[find_slot(bytes, hash_bytes(bytes))].id;
+std::int32_t Vocabulary::find(std::string_view wanted) const noexcept {
+  return slots_.empty() ? kNoId : slots_[find_slot(wanted, hash_bytes(wanted))].id;
 }
 
 // Index of the slot of `wanted`, or of the empty one where it belongs.

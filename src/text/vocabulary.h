@@ -21,13 +21,13 @@ class Vocabulary {
   void reserve(std::size_t n_entries, std::size_t n_bytes);
 
   /// @param id  0 <= id < kMaxTokenId
-  AddResult add(std::int32_t id, std::string_view bytes);
+  AddResult add(std::int32_t id, std::string_view content);
 
   bool contains(std::int32_t id) const noexcept;
   /// Empty for ids without an entry. Valid until the next add().
   std::string_view bytes(std::int32_t id) const noexcept;
   /// -1 if there is no such entry.
-  std::int32_t find(std::string_view bytes) const noexcept;
+  std::int32_t find(std::string_view wanted) const noexcept;
 
   /// Largest id + 1.
   std::int32_t size() const noexcept { return static_cast<std::int32_t>(entries_.size()); }
