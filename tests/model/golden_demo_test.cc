@@ -1,0 +1,157 @@
+// The demonstration model against Hugging Face transformers: log-mel, encoder, first logits, token ids and text of every
+// sample recording, and the encoder's stages at the frame counts where rules change.
+// Golden data: tests/golden/demo, written by tools/golden/export_demo.py.
+#include <gtest/gtest.h>
+
+#include "backend/registry.h"
+#include "golden_support.h"
+#include "model/model.h"
+#include "model/search.h"
+#include "qasr/audio.h"
+#include "text/asr_output.h"
+#include "weights/synthetic.h"
+
+namespace qasr::testing {
+namespace {
+
+constexpr int kMaxTokens = 256;
+constexpr std::size_t kMinSamples = 8000;  // shorter recordings are padded with zeros, as the reference does
+
+struct Case {
+  std::string file, arrays, context, language, raw, transcript;
+  std::vector<std::int32_t> prompt_ids, output_ids;
+};
+
+Case parse_case(const nlohmann::json& json) {
+  const auto text = [&](const char* key) { return json.at(key).get<std::string>(); };
+  return {.file = text("file"),
+          .arrays = text("arrays"),
+          .context = text("context"),
+          .language = text("language"),
+          .raw = text("raw"),
+          .transcript = text("transcript"),
+          .prompt_ids = json.at("prompt_ids").get<std::vector<std::int32_t>>(),
+          .output_ids = json.at("output_ids").get<std::vector<std::int32_t>>()};
+}
+
+class GoldenDemo : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    backend_ = make_backend_by_name(GetParam());
+    if (backend_ == nullptr) GTEST_SKIP() << "this machine lacks " << GetParam();
+    golden_ = read_json(source_path("tests/golden/demo/golden.json"));
+    arrays_ = std::make_unique<GoldenArrays>(
+        source_path("tests/golden/demo/" + golden_.at("file").get<std::string>()));
+    files_ = std::make_unique<CheckpointFiles>(CheckpointFiles::open_directory(source_path("models/demo-en")));
+    const ModelConfig config = parse_model_config(*files_);
+    model_ = std::make_unique<Model>(*files_, config, WeightStore(*files_, config), *backend_, WeightFormat::kF32);
+  }
+
+  LogMelSpectrogram features_of(const std::string& file) const {
+    std::vector<float> samples = load_audio(source_path("models/demo-en/samples/" + file)).samples;
+    if (samples.size() < kMinSamples) samples.resize(kMinSamples);
+    LogMelSpectrogram features;
+    model_->log_mel().compute(samples, features);
+    return features;
+  }
+
+  void expect_log_mel(const std::string& file, const LogMelSpectrogram& features) const {
+    const std::vector<float>& expected = arrays_->floats(file + ".log_mel");
+    const std::vector<std::int32_t> frames = arrays_->ints(file + ".mel_frames");
+    ASSERT_EQ(expected.size(), frames.size() * static_cast<std::size_t>(features.n_mels));
+    float largest = 0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      const std::size_t mels = static_cast<std::size_t>(features.n_mels), mel = i % mels;
+      const std::size_t frame = static_cast<std::size_t>(frames[i / mels]);
+      const float found = features.values[mel * static_cast<std::size_t>(features.n_frames) + frame];
+      largest = std::max(largest, std::abs(found - expected[i]));
+    }
+    EXPECT_LE(largest, kLogMelMaxAbs) << file;
+  }
+
+  void expect_encoder(const std::string& file, const EncoderStages& stages) const {
+    const std::vector<std::int32_t> rows = arrays_->ints(file + ".rows");
+    for (const std::string stage : {"ln_post", "output"}) {
+      const std::vector<float>& expected = arrays_->floats(file + "." + stage);
+      const std::int64_t cols = static_cast<std::int64_t>(expected.size() / rows.size());
+      EXPECT_LE(relative_error(pick_rows(stages.at(stage), cols, rows), expected), kEncoderTol) << file << " " << stage;
+    }
+  }
+
+  void expect_text(const Case& expected, ConstTensorView audio) const {
+    SCOPED_TRACE(expected.arrays);
+    const std::vector<std::int32_t> prompt =
+        model_->prompt().build(expected.context, expected.language, static_cast<int>(audio.rows()));
+    ASSERT_EQ(prompt, expected.prompt_ids);
+
+    KvPool pool(*backend_, model_->config().text, static_cast<std::int64_t>(prompt.size()) + kMaxTokens, DType::kF32);
+    KvSequence sequence(pool);
+    const PrefillInput input{.sequence = &sequence, .ids = prompt, .audio = audio};
+    DecoderWorkspace workspace;
+    std::int32_t first_id = 0;
+    model_->decoder().prefill(std::span(&input, 1), workspace, std::span(&first_id, 1));
+    EXPECT_LE(relative_error(download(*backend_, workspace.logits.view()),
+                             arrays_->floats(expected.arrays + ".first_logits")),
+              kLogitsTol);
+
+    const SearchInput search{.sequence = &sequence, .first_id = first_id, .max_tokens = kMaxTokens};
+    const std::vector<SearchResult> results =
+        greedy_search(model_->decoder(), std::span(&search, 1), model_->config().eos_token_ids, workspace);
+    ASSERT_EQ(results.at(0).ids, expected.output_ids);
+    const std::string raw = model_->tokenizer().decode(results[0].ids);
+    EXPECT_EQ(raw, expected.raw);
+    EXPECT_EQ(parse_asr_output(raw, expected.language).text, expected.transcript);
+  }
+
+  std::unique_ptr<Backend> backend_;
+  nlohmann::json golden_;
+  std::unique_ptr<GoldenArrays> arrays_;
+  std::unique_ptr<CheckpointFiles> files_;
+  std::unique_ptr<Model> model_;
+};
+
+TEST_P(GoldenDemo, Recordings) {
+  std::string file;
+  DeviceTensor audio;
+  for (const nlohmann::json& json : golden_.at("cases")) {
+    const Case expected = parse_case(json);
+    if (expected.file != file) {  // cases of one recording follow each other
+      file = expected.file;
+      const LogMelSpectrogram features = features_of(file);
+      ASSERT_EQ(features.n_frames, json.at("n_frames").get<int>()) << file;
+      expect_log_mel(file, features);
+      const EncoderStages stages = encode_stages(*backend_, model_->encoder(), features);
+      expect_encoder(file, stages);
+      const std::int64_t hidden = model_->config().text.hidden;
+      const std::vector<float>& output = stages.at("output");
+      backend_->upload(output.data(),
+                       audio.resize(*backend_, {static_cast<std::int64_t>(output.size()) / hidden, hidden}));
+    }
+    expect_text(expected, audio.view());
+  }
+  EXPECT_GE(golden_.at("cases").size(), 5U);
+}
+
+TEST_P(GoldenDemo, EncoderStages) {
+  const AudioEncoderConfig& config = model_->config().audio;
+  for (int n_frames : golden_.at("encoder_frames").get<std::vector<int>>()) {
+    const LogMelSpectrogram features{
+        .n_mels = config.n_mels, .n_frames = n_frames, .values = synthetic_log_mel(config.n_mels, n_frames)};
+    const std::string prefix = "encoder." + std::to_string(n_frames) + ".";
+    const std::string rule = n_frames < config.chunk_frames() ? "official" : "transformers";
+    const std::vector<std::int32_t> rows = arrays_->ints(prefix + "rows");
+    const EncoderStages stages = encode_stages(*backend_, model_->encoder(), features);
+    for (const auto& [stage, values] : stages) {
+      const std::int64_t cols = stage == "output" ? config.output_dim : config.d_model;
+      const std::vector<float>& expected = arrays_->floats(prefix + rule + "." + stage);
+      EXPECT_LE(relative_error(pick_rows(values, cols, rows), expected), kEncoderTol)
+          << stage << " at " << n_frames << " frames";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GoldenDemo, ::testing::ValuesIn(backend_names()),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace qasr::testing
