@@ -82,7 +82,13 @@ class Feeder:
 
     def next(self) -> dict:
         """The lengths that the CTC loss reads on the host stay there, under *_host."""
-        batch = self.ready.get()
+        while True:
+            try:
+                batch = self.ready.get(timeout=5)
+                break
+            except queue.Empty:
+                if not any(process.is_alive() for process in self.processes):
+                    raise SystemExit("train: every sampler process has ended")
         on_device = {name: value.to(self.device, non_blocking=True) if torch.is_tensor(value) else value
                      for name, value in batch.items()}
         return on_device | {"n_tokens_host": batch["n_tokens"], "ctc_lengths_host": batch["ctc_lengths"]}
