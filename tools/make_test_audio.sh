@@ -35,3 +35,9 @@ convert -f lavfi -i "$black" -i short.wav -c:v mpeg4 -c:a aac -b:a 32k -map_meta
   -flags:v +bitexact -flags:a +bitexact film.mp4
 convert -f lavfi -i "$black" -c:v mpeg4 -map_metadata -1 -fflags +bitexact -flags:v +bitexact silent_film.mp4
 convert -f lavfi -i "$black" -frames:v 1 -fflags +bitexact -flags:v +bitexact picture.png
+
+# The sample rate changes in the middle: 0.6 s at 16 kHz, then the same at 48 kHz in stereo.
+encode first.aac -c:a aac -b:a 32k
+encode second.aac -c:a aac -b:a 48k -ar 48000 -ac 2
+cat first.aac second.aac > two_rates.aac
+rm first.aac second.aac

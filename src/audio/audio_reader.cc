@@ -27,7 +27,8 @@ constexpr char kExpectedFormats[] = "WAV, FLAC, MP3, Ogg, Opus, M4A/MP4, WebM or
 // Containers that recordings come in. Left out on purpose: playlists and manifests (they open other files), raw PCM and
 // text "formats" (they accept anything), devices, images, subtitles, game music.
 constexpr char kDemuxers[] =
-    "wav,w64,aiff,au,caf,flac,ogg,mp3,aac,loas,mov,matroska,webm,asf,avi,flv,mpegts,mpeg,ac3,eac3,dts,truehd,mlp,ape,wv,"
+    "wav,w64,aiff,au,caf,flac,ogg,mp3,aac,loas,mov,matroska,webm,asf,avi,flv,mpegts,mpeg,ac3,eac3,dts,truehd,mlp,ape,"
+    "wv,"
     "tta,tak,mpc,mpc8,amr,voc,rm,oma,nut,mxf,nistsphere,ircam,shn";
 
 // Stops libavformat from opening any other file or address, whatever the container asks for.
@@ -93,10 +94,16 @@ std::int64_t AudioReader::seek_bytes(void* io, std::int64_t offset, int whence) 
   if (whence & AVSEEK_SIZE) return size;
   std::int64_t base = 0;
   switch (whence & ~AVSEEK_FORCE) {
-    case SEEK_SET: break;
-    case SEEK_CUR: base = static_cast<std::int64_t>(self.offset); break;
-    case SEEK_END: base = size; break;
-    default: return AVERROR(EINVAL);
+    case SEEK_SET:
+      break;
+    case SEEK_CUR:
+      base = static_cast<std::int64_t>(self.offset);
+      break;
+    case SEEK_END:
+      base = size;
+      break;
+    default:
+      return AVERROR(EINVAL);
   }
   std::int64_t target = 0;
   if (__builtin_add_overflow(base, offset, &target) || target < 0) return AVERROR(EINVAL);
@@ -143,11 +150,12 @@ void AudioReader::open_container() {
   const int result = avformat_open_input(&format, "", input_format, nullptr);
   format_.reset(format);
   if (result < 0) {
-    throw_input_error(name_, std::string("a damaged ") + input_format->long_name + " header (" +
-                                 ffmpeg_error_text(result) + ")", "a complete file");
+    throw_input_error(
+        name_, std::string("a damaged ") + input_format->long_name + " header (" + ffmpeg_error_text(result) + ")",
+        "a complete file");
   }
   const std::vector<double> durations = declared_durations();  // before probing adds estimates
-  avformat_find_stream_info(format, nullptr);  // failure shows as a missing stream, channel or rate
+  avformat_find_stream_info(format, nullptr);                  // failure shows as a missing stream, channel or rate
   open_decoder(choose_stream());
 
   if (static_cast<std::size_t>(stream_) < durations.size()) declared_s_ = durations[stream_];
@@ -182,8 +190,10 @@ const AVCodec* AudioReader::choose_stream() {
     throw_input_error(name_, "an audio stream with 0 channels", "at least 1 channel");
   }
   if (best < 0) {
-    throw_input_error(name_, "no audio stream in a " + format_name + " file (" +
-                                 std::to_string(format_->nb_streams) + " other streams)", "at least one audio stream");
+    throw_input_error(
+        name_,
+        "no audio stream in a " + format_name + " file (" + std::to_string(format_->nb_streams) + " other streams)",
+        "at least one audio stream");
   }
   stream_ = best;
   for (unsigned i = 0; i < format_->nb_streams; ++i) {

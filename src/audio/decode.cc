@@ -1,5 +1,5 @@
-// load_audio: bytes -> frames (AudioReader) -> mono (MonoMixer) -> 16 kHz (Resampler) -> range check. Hop 1 of the walk.
-// Timestamps are ignored: frames are joined in the order they come.
+// load_audio: bytes -> frames (AudioReader) -> mono (MonoMixer) -> 16 kHz (Resampler) -> range check. Hop 1 of the
+// walk. Timestamps are ignored: frames are joined in the order they come.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -77,7 +77,8 @@ Audio decode(const ByteSource& source, const std::string& name) {
   if (resampler) resampler->finish(audio.samples);
   audio.warnings = collect_warnings(reader, mixer);
   if (audio.samples.empty()) {
-    throw_input_error(name, "no sample that can be decoded" + (audio.warnings.empty() ? "" : " (" + audio.warnings[0] + ")"),
+    throw_input_error(name,
+                      "no sample that can be decoded" + (audio.warnings.empty() ? "" : " (" + audio.warnings[0] + ")"),
                       "audio");
   }
   limit_to_unit(audio.samples);

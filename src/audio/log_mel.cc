@@ -30,8 +30,8 @@ const LogMelConfig& checked(const LogMelConfig& config) {
   require(config.hop_samples > 0, "hop_samples", config.hop_samples, "> 0");
   require(config.window_samples > 0 && config.window_samples % 2 == 0, "window_samples", config.window_samples,
           "an even number > 0");
-  require(config.fft_samples >= config.window_samples && config.fft_samples % 2 == 0, "fft_samples",
-          config.fft_samples, "an even number >= window_samples (" + std::to_string(config.window_samples) + ")");
+  require(config.fft_samples >= config.window_samples && config.fft_samples % 2 == 0, "fft_samples", config.fft_samples,
+          "an even number >= window_samples (" + std::to_string(config.window_samples) + ")");
   return config;
 }
 

@@ -45,13 +45,26 @@ bool MonoMixer::mix(const AVFrame& frame, std::vector<float>& mono) {
   const bool is_planar = av_sample_fmt_is_planar(format) != 0;
   sums_.assign(static_cast<std::size_t>(frame.nb_samples), 0.0);
   switch (av_get_packed_sample_fmt(format)) {
-    case AV_SAMPLE_FMT_U8: add_channels<std::uint8_t>(frame, is_planar); break;
-    case AV_SAMPLE_FMT_S16: add_channels<std::int16_t>(frame, is_planar); break;
-    case AV_SAMPLE_FMT_S32: add_channels<std::int32_t>(frame, is_planar); break;
-    case AV_SAMPLE_FMT_S64: add_channels<std::int64_t>(frame, is_planar); break;
-    case AV_SAMPLE_FMT_FLT: add_channels<float>(frame, is_planar); break;
-    case AV_SAMPLE_FMT_DBL: add_channels<double>(frame, is_planar); break;
-    default: return false;
+    case AV_SAMPLE_FMT_U8:
+      add_channels<std::uint8_t>(frame, is_planar);
+      break;
+    case AV_SAMPLE_FMT_S16:
+      add_channels<std::int16_t>(frame, is_planar);
+      break;
+    case AV_SAMPLE_FMT_S32:
+      add_channels<std::int32_t>(frame, is_planar);
+      break;
+    case AV_SAMPLE_FMT_S64:
+      add_channels<std::int64_t>(frame, is_planar);
+      break;
+    case AV_SAMPLE_FMT_FLT:
+      add_channels<float>(frame, is_planar);
+      break;
+    case AV_SAMPLE_FMT_DBL:
+      add_channels<double>(frame, is_planar);
+      break;
+    default:
+      return false;
   }
   mono.resize(sums_.size());
   for (std::size_t t = 0; t < sums_.size(); ++t) {

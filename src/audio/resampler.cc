@@ -1,7 +1,8 @@
 // The filter's numbers. libswresample's length is in input samples at the lower of the two rates, so with L = 176 and
 // a Kaiser window of beta 12 (118 dB) the transition is (118 - 8) / (14.36 * 176) = 4.35 % of that rate wide: 0.70 kHz
 // at 16 kHz. Its middle is put at 95.65 % of 8 kHz so that it ends at 8 kHz. (The defaults, L = 32 and beta 9, would
-// pass what lies up to 9.1 kHz.) The official package resamples with soxr's "HQ" recipe, whose pass band ends at 91.3 %.
+// pass what lies up to 9.1 kHz.) The official package resamples with soxr's "HQ" recipe, whose pass band ends at 91.3
+// %.
 #include "audio/resampler.h"
 
 extern "C" {

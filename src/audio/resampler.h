@@ -10,9 +10,9 @@
 
 namespace qasr {
 
-/// A band-limited polyphase filter: Kaiser window with 118 dB of stop band. From rates above 16 kHz, flat to 7.3 kHz and
-/// closed from 8.0 kHz on, so nothing that folds back can be heard; from rates below, flat to 91 % of half the input
-/// rate. resampler_test.cc measures both. At 16 kHz samples pass unchanged.
+/// A band-limited polyphase filter: Kaiser window with 118 dB of stop band. From rates above 16 kHz, flat to 7.3 kHz
+/// and closed from 8.0 kHz on, so nothing that folds back can be heard; from rates below, flat to 91 % of half the
+/// input rate. resampler_test.cc measures both. At 16 kHz samples pass unchanged.
 ///
 /// Output sample n is at the time of input sample n * input_rate / 16000 (no delay), and the whole signal gives
 /// ceil(n_input * 16000 / input_rate) samples.

@@ -49,7 +49,8 @@ class Stft {
   ///
   ///   samples  [n_samples], n_samples >= 1, extended by reflection
   ///   power    n_bins values, `stride` floats apart
-  void power(std::span<const float> samples, int frame, Scratch& scratch, float* power, std::size_t stride) const noexcept;
+  void power(std::span<const float> samples, int frame, Scratch& scratch, float* power,
+             std::size_t stride) const noexcept;
 
  private:
   void load_frame(std::span<const float> samples, int frame, float* out) const noexcept;

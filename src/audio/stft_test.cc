@@ -64,7 +64,8 @@ TEST(Stft, IsTheTransformOfTheDefinition) {
       stft.power(samples, frame, scratch, power.data(), 1);
       const std::vector<double> expected = direct_power(samples, frame, fft_samples);
       for (int bin = 0; bin < stft.n_bins(); ++bin) {
-        EXPECT_NEAR(power[bin], expected[bin], 1e-5 * expected[bin] + 2e-5) << fft_samples << " " << frame << " " << bin;
+        EXPECT_NEAR(power[bin], expected[bin], 1e-5 * expected[bin] + 2e-5)
+            << fft_samples << " " << frame << " " << bin;
       }
     }
   }

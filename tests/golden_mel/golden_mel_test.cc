@@ -74,7 +74,8 @@ TEST(GoldenMel, EverySpectrogramAgrees) {
         std::find_if(tensors.begin(), tensors.end(), [&](const StoredTensor& t) { return t.name == name; });
     ASSERT_NE(tensor, tensors.end());
     LogMelSpectrogram found;
-    LogMel({.n_mels = expected["n_mels"], .fft_samples = expected["fft_samples"]}).compute(make_signal(expected), found);
+    LogMel({.n_mels = expected["n_mels"], .fft_samples = expected["fft_samples"]})
+        .compute(make_signal(expected), found);
     const int frame_step = expected["frame_step"];
     ASSERT_EQ(found.n_mels, expected["n_mels"]);
     ASSERT_EQ(found.n_frames, expected["n_frames"]);
