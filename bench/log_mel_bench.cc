@@ -43,5 +43,3 @@ void stft(benchmark::State& state) {
 BENCHMARK(stft)->Unit(benchmark::kMillisecond);
 
 }  // namespace
-
-BENCHMARK_MAIN();
