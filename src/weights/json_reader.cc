@@ -35,13 +35,13 @@ json parse_json(std::string_view text, const std::string& where) {
   if (text.empty()) fail_file(where, "the file is empty, expected JSON");
   std::vector<std::set<std::string>> open_objects;  // the keys seen so far in each
   const auto inspect = [&](int depth, json::parse_event_t event, json& parsed) {
-    using enum json::parse_event_t;
-    if ((event == object_start || event == array_start) && depth >= kMaxDepth) {
+    using Event = json::parse_event_t;
+    if ((event == Event::object_start || event == Event::array_start) && depth >= kMaxDepth) {
       fail_file(where, "JSON nested deeper than " + std::to_string(kMaxDepth) + " levels");
     }
-    if (event == object_start) open_objects.emplace_back();
-    if (event == object_end) open_objects.pop_back();
-    if (event == key && !open_objects.back().insert(parsed.get<std::string>()).second) {
+    if (event == Event::object_start) open_objects.emplace_back();
+    if (event == Event::object_end) open_objects.pop_back();
+    if (event == Event::key && !open_objects.back().insert(parsed.get<std::string>()).second) {
       fail_file(where, "key " + describe_json(parsed) + " appears twice in one object");
     }
     return true;
