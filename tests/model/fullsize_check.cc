@@ -14,6 +14,7 @@
 #include "audio/log_mel.h"
 #include "backend/registry.h"
 #include "golden_support.h"
+#include "support/test_signals.h"
 #include "weights/synthetic_checkpoint.h"
 
 namespace qasr::testing {
@@ -88,7 +89,7 @@ bool check(const std::string& name, const Options& options) {
       synthetic_checkpoint(synthetic_model(name), {.seed = record.at("seed").get<std::uint32_t>()});
   const BareModel model(files, *backend, options.weights);
   LogMelSpectrogram features;
-  LogMel({.n_mels = model.config.audio.n_mels}).compute(test_signal(record.at("n_samples").get<int>()), features);
+  LogMel({.n_mels = model.config.audio.n_mels}).compute(tones_signal(record.at("n_samples").get<std::size_t>()), features);
   const LogMelSpectrogram* batch[] = {&features};
   EncoderWorkspace workspace;
   DeviceTensor audio;

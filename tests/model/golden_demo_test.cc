@@ -5,6 +5,7 @@
 
 #include "backend/registry.h"
 #include "golden_support.h"
+#include "measured.h"
 #include "model/model.h"
 #include "model/search.h"
 #include "qasr/audio.h"
@@ -66,7 +67,7 @@ class GoldenDemo : public ::testing::TestWithParam<std::string> {
       const float found = features.values[mel * static_cast<std::size_t>(features.n_frames) + frame];
       largest = std::max(largest, std::abs(found - expected[i]));
     }
-    EXPECT_LE(largest, kLogMelMaxAbs) << file;
+    expect_within("log-mel, absolute", largest, kLogMelMaxAbs, file);
   }
 
   void expect_encoder(const std::string& file, const EncoderStages& stages) const {
@@ -74,7 +75,8 @@ class GoldenDemo : public ::testing::TestWithParam<std::string> {
     for (const std::string stage : {"ln_post", "output"}) {
       const std::vector<float>& expected = arrays_->floats(file + "." + stage);
       const std::int64_t cols = static_cast<std::int64_t>(expected.size() / rows.size());
-      EXPECT_LE(relative_error(pick_rows(stages.at(stage), cols, rows), expected), kEncoderTol) << file << " " << stage;
+      expect_within("recordings, encoder " + stage, relative_error(pick_rows(stages.at(stage), cols, rows), expected),
+                    kEncoderTol, file);
     }
   }
 
@@ -90,9 +92,10 @@ class GoldenDemo : public ::testing::TestWithParam<std::string> {
     DecoderWorkspace workspace;
     std::int32_t first_id = 0;
     model_->decoder().prefill(std::span(&input, 1), workspace, std::span(&first_id, 1));
-    EXPECT_LE(relative_error(download(*backend_, workspace.logits.view()),
-                             arrays_->floats(expected.arrays + ".first_logits")),
-              kLogitsTol);
+    expect_within("recordings, first logits",
+                  relative_error(download(*backend_, workspace.logits.view()),
+                                 arrays_->floats(expected.arrays + ".first_logits")),
+                  kLogitsTol, expected.arrays);
 
     const SearchInput search{.sequence = &sequence, .first_id = first_id, .max_tokens = kMaxTokens};
     const std::vector<SearchResult> results =
@@ -144,8 +147,8 @@ TEST_P(GoldenDemo, EncoderStages) {
     for (const auto& [stage, values] : stages) {
       const std::int64_t cols = stage == "output" ? config.output_dim : config.d_model;
       const std::vector<float>& expected = arrays_->floats(prefix + rule + "." + stage);
-      EXPECT_LE(relative_error(pick_rows(values, cols, rows), expected), kEncoderTol)
-          << stage << " at " << n_frames << " frames";
+      expect_within("encoder " + stage, relative_error(pick_rows(values, cols, rows), expected), kEncoderTol,
+                    std::to_string(n_frames) + " frames");
     }
   }
 }

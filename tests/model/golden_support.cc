@@ -6,7 +6,6 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
-#include <numbers>
 #include <stdexcept>
 
 #include "backend/registry.h"
@@ -79,19 +78,6 @@ std::vector<float> download(Backend& backend, ConstTensorView view) {
   std::vector<float> values(static_cast<std::size_t>(view.shape.elements()));
   backend.download(view, values.data());
   return values;
-}
-
-std::vector<float> test_signal(int n_samples) {
-  std::vector<float> samples;
-  std::uint32_t state = 1;
-  for (int n = 0; n < n_samples; ++n) {
-    state = 1664525u * state + 1013904223u;
-    const double noise = static_cast<double>(state) / 4294967296.0 - 0.5;
-    const double phase = 2 * std::numbers::pi * n / 16000.0;
-    samples.push_back(
-        static_cast<float>(0.5 * std::sin(440 * phase) + 0.25 * std::sin(1870 * phase) + 0.05 * noise));
-  }
-  return samples;
 }
 
 std::vector<float> pick_rows(std::span<const float> matrix, std::int64_t cols, std::span<const std::int32_t> rows) {

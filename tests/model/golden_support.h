@@ -54,9 +54,6 @@ std::vector<std::string> backend_names();
 /// Null if this machine lacks the instruction set.
 std::unique_ptr<Backend> make_backend_by_name(const std::string& name);
 
-/// Two tones and the noise of a linear congruential generator; 16 kHz.
-std::vector<float> test_signal(int n_samples);
-
 double relative_error(std::span<const float> found, std::span<const float> expected);
 std::vector<float> download(Backend& backend, ConstTensorView view);
 /// Rows of a [n, cols] matrix, one after the other.

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "golden_support.h"
+#include "measured.h"
 #include "weights/synthetic_checkpoint.h"
 
 namespace qasr::testing {
@@ -46,8 +47,8 @@ class GoldenTiny : public ::testing::TestWithParam<std::tuple<std::string, std::
       const std::int64_t cols = stage == "output" ? config.output_dim : config.d_model;
       ASSERT_EQ(static_cast<std::int64_t>(values.size()), cols * model_->encoder.n_audio_tokens(n_frames));
       const std::vector<float>& expected = arrays_->floats(prefix + rule + "." + stage);
-      EXPECT_LE(relative_error(pick_rows(values, cols, rows), expected), kEncoderTol)
-          << stage << " at " << n_frames << " frames, " << rule << " padding";
+      expect_within("encoder " + stage, relative_error(pick_rows(values, cols, rows), expected), kEncoderTol,
+                    std::to_string(n_frames) + " frames, " + rule + " padding");
     }
     EXPECT_EQ(stages.size(), 5U);
   }
@@ -77,7 +78,8 @@ class GoldenTiny : public ::testing::TestWithParam<std::tuple<std::string, std::
   void expect_decoder(const std::string& name, const DecoderPrompt& prompt) {
     const DecoderRun run = decode(prompt, kSteps);
     EXPECT_EQ(run.ids[0], arrays_->ints(name + ".generated_ids"));
-    EXPECT_LE(relative_error(run.last_logits[0], arrays_->floats(name + ".last_logits")), kLogitsTol);
+    expect_within("logits after 32 steps", relative_error(run.last_logits[0], arrays_->floats(name + ".last_logits")),
+                  kLogitsTol, name);
 
     const std::vector<std::int32_t> rows = arrays_->ints(name + ".logit_rows");
     const std::vector<float>& logits = arrays_->floats(name + ".prompt_logits");
@@ -86,8 +88,9 @@ class GoldenTiny : public ::testing::TestWithParam<std::tuple<std::string, std::
     ASSERT_EQ(rows.back(), static_cast<std::int32_t>(prompt.ids.size()) - 1);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const DecoderRun at_row = decode(prefix_of(prompt, rows[i] + 1), 1);
-      EXPECT_LE(relative_error(at_row.first_logits[0], std::span(logits).subspan(i * vocab, vocab)), kLogitsTol)
-          << name << " row " << rows[i];
+      expect_within("logits of a prompt row",
+                    relative_error(at_row.first_logits[0], std::span(logits).subspan(i * vocab, vocab)), kLogitsTol,
+                    name + " row " + std::to_string(rows[i]));
     }
   }
 

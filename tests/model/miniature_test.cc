@@ -11,6 +11,7 @@
 
 #include "audio/log_mel.h"
 #include "golden_support.h"
+#include "support/test_signals.h"
 #include "weights/synthetic_checkpoint.h"
 
 namespace qasr::testing {
@@ -32,7 +33,7 @@ class Miniature : public ::testing::TestWithParam<std::string> {
     files_ = std::make_unique<CheckpointFiles>(
         synthetic_checkpoint(synthetic_model("miniature"), {.dtype = DType::kF32}));
     model_ = std::make_unique<BareModel>(*files_, *backend_);
-    LogMel().compute(test_signal(kSamples), features_);
+    LogMel().compute(tones_signal(kSamples), features_);
     ASSERT_EQ(features_.n_frames, kFrames);
   }
 

@@ -3,8 +3,8 @@
     python3 tools/golden/export_wer.py --model models/demo-en --audio tests/data/heldout \
         --manifest tests/data/heldout/manifest.tsv --out tests/golden/demo/heldout.json
 
-The manifest has a header line with at least the columns `file` and `text`; other columns are ignored, except `voice`,
-by which error rates are also given. Recordings run one at a time, so that batching cannot change a close call.
+The manifest has a header line with the columns `file` and `reference`; others are ignored, except `set`, by which error
+rates are also given. Recordings run one at a time, so that batching cannot change a close call.
 """
 
 import argparse
@@ -30,22 +30,22 @@ def main() -> None:
     args = parser.parse_args()
     golden_file.exact_f32()
     demo = Demo(args.model)
-    entries, by_voice = [], defaultdict(list)
+    entries, by_set = [], defaultdict(list)
     with args.manifest.open(encoding="utf-8", newline="") as manifest:
         for row in csv.DictReader(manifest, delimiter="\t", quoting=csv.QUOTE_NONE):
             result = demo.transcribe(demo.encode(args.audio / row["file"])[1]["output"])
-            expected = answer.words(row["text"])
-            entry = {"file": row["file"], "text": row["text"], "output_ids": result["output_ids"],
+            expected = answer.words(row["reference"])
+            entry = {"file": row["file"], "reference": row["reference"], "output_ids": result["output_ids"],
                      "raw": result["raw"], "transcript": result["transcript"], "min_gap": result["min_gap"],
                      "n_words": len(expected),
                      "word_edits": answer.word_edits(expected, answer.words(result["transcript"]))}
             entries.append(entry)
-            by_voice[row.get("voice", "all")].append(entry)
-    rates = {voice: round(error_rate(group), 5) for voice, group in sorted(by_voice.items())}
+            by_set[row.get("set", "all")].append(entry)
+    rates = {name: round(error_rate(group), 5) for name, group in sorted(by_set.items())}
     golden_file.save_json(args.out, {
         "origin": golden_file.origin(f"tools/golden/export_wer.py --model {args.model} --audio {args.audio} "
                                      f"--manifest {args.manifest} --out {args.out}"),
-        "word_error_rate": error_rate(entries), "word_error_rate_by_voice": rates, "recordings": entries})
+        "word_error_rate": error_rate(entries), "word_error_rate_by_set": rates, "recordings": entries})
     print(f"{len(entries)} recordings, WER {100 * error_rate(entries):.2f} %, {rates}, "
           f"smallest margin {min(entry['min_gap'] for entry in entries):.4f}")
 
