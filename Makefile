@@ -28,8 +28,8 @@ help: ## this list
 demo: packages-build ## build the program and transcribe a sample recording with the built-in model
 	@cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release $(launcher) >&2
 	@cmake --build build/demo --target qasr_program -j $(JOBS) >&2
-	@echo 'build/demo/bin/qasr transcribe --timings models/demo-en/samples/short_slt.wav' >&2
-	@build/demo/bin/qasr transcribe --timings models/demo-en/samples/short_slt.wav
+	@echo 'build/demo/bin/qasr transcribe --timings models/demo-en/samples/meeting_rms.wav' >&2
+	@build/demo/bin/qasr transcribe --timings models/demo-en/samples/meeting_rms.wav
 
 test: packages asan tsan check ## everything: sanitizer subsets, then all tests (installs packages)
 

@@ -1,7 +1,6 @@
 // `qasr info`: what a checkpoint is made of and what it needs, without running it.
 #include "info.h"
 
-#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -79,7 +78,9 @@ std::string table(const ModelInfo& info) {
   text += row("vocabulary", to_string(info.vocab) + " tokens, end tokens " + list_text(info.eos_token_ids));
   text += row("positions", to_string(info.max_positions));
   if (info.recommended_max_segment_s > 0) {
-    text += row("longest segment", to_string(std::lround(info.recommended_max_segment_s)) + " s");
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%g s", info.recommended_max_segment_s);
+    text += row("longest segment", seconds);
   }
   text +=
       row("weights in memory", bytes_text(2 * n_parameters) + " as bf16, " + bytes_text(4 * n_parameters) + " as f32");

@@ -1,6 +1,7 @@
 // The program `qasr`: start here. Parses the command line, runs one subcommand, turns failures into exit codes.
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <new>
 #include <sstream>
@@ -41,7 +42,7 @@ ExitCode finish_parsing(const CLI::App& app, const CLI::ParseError& error) {
 ExitCode run(int argc, char** argv) {
   CLI::App app("Speech recognition with Qwen3-ASR", "qasr");
   app.set_version_flag("--version", std::string("qasr ") + version());
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none is reported below: CLI11 would hide an unknown name behind that
   app.footer(kFooter);
   TranscribeArguments transcribe;
   InfoArguments info;
@@ -51,6 +52,10 @@ ExitCode run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return finish_parsing(app, error);
+  }
+  if (app.get_subcommands().empty()) {
+    std::fputs("A subcommand is required\nRun with --help for more information.\n", stderr);
+    return kExitUsage;
   }
   return transcribe_command->parsed() ? run_transcribe(transcribe) : run_info(info);
 }

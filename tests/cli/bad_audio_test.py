@@ -66,7 +66,7 @@ class BadAudioTest(ProgramTest):
         whole = SAMPLE.read_bytes()
         result = run("transcribe", self.write("cut.wav", whole[: 44 + 2 * (len(whole) - 44) // 3 // 2 * 2]))
         self.assertEqual(result.returncode, OK, result.stderr)
-        self.assertTrue(result.stdout.startswith("What is the"), result.stdout)
+        self.assertEqual(result.stdout.split()[:3], TEXT.split()[:3])
 
     def test_header_claims_too_much(self):
         values = sample_values()

@@ -70,8 +70,14 @@ class BadModelTest(ProgramTest):
 
     def test_missing_tensor(self):
         model = self.broken_model()
-        self.edit_header(model / self.shard_with(TENSOR), lambda header: header.pop(TENSOR))
+        self.remove_tensor(model / self.shard_with(TENSOR), TENSOR)
         self.assert_refused(model, "audio_tower.conv2d1.weight")
+
+    def test_gap_in_the_data(self):
+        model = self.broken_model()
+        shard = self.shard_with(TENSOR)
+        self.edit_header(model / shard, lambda header: header.pop(TENSOR))
+        self.assert_refused(model, shard)
 
     def test_unknown_tensor(self):
         model = self.broken_model()

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(os.environ["QASR_SOURCE_DIR"])
 PROGRAM = os.environ["QASR_PROGRAM"]
 DEMO_MODEL = ROOT / "models/demo-en"
 SAMPLES = DEMO_MODEL / "samples"
-SAMPLE = SAMPLES / "short_slt.wav"
+SAMPLE = SAMPLES / "meeting_rms.wav"
 
 OK, INTERNAL, USAGE, INPUT, MODEL, DEVICE = range(6)
 
@@ -22,9 +22,9 @@ WAVE_FORMAT_PCM, WAVE_FORMAT_FLOAT = 1, 3
 
 
 def references():
-    """{file name: sentence that was spoken} of the sample recordings."""
+    """{file name: sentence that was spoken} of the sample recordings; the first line is a heading."""
     lines = (SAMPLES / "references.tsv").read_text(encoding="utf-8").splitlines()
-    return dict(line.split("\t") for line in lines)
+    return dict(line.split("\t") for line in lines[1:])
 
 
 def run(*arguments, stdin=subprocess.DEVNULL, input=None, env=None, **options):
@@ -93,12 +93,29 @@ class ProgramTest(unittest.TestCase):
         change(document)
         path.write_text(json.dumps(document), encoding="utf-8")
 
-    def edit_header(self, shard, change):
-        """Rewrites a linked safetensors file with a changed header; the data area stays as it is."""
+    def read_shard(self, shard):
+        """Header and data area of a safetensors file."""
         original = shard.read_bytes()
         (length,) = struct.unpack("<Q", original[:8])
-        header = json.loads(original[8 : 8 + length])
-        change(header)
+        return json.loads(original[8 : 8 + length]), original[8 + length :]
+
+    def replace_shard(self, shard, header, data):
+        """Puts a file in the place of a link."""
         text = json.dumps(header).encode()
         shard.unlink()
-        shard.write_bytes(struct.pack("<Q", len(text)) + text + original[8 + length :])
+        shard.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+    def edit_header(self, shard, change):
+        """Changes the header only: what it says about the data may then be a lie."""
+        header, data = self.read_shard(shard)
+        change(header)
+        self.replace_shard(shard, header, data)
+
+    def remove_tensor(self, shard, name):
+        """Header and data stay consistent."""
+        header, data = self.read_shard(shard)
+        begin, end = header.pop(name)["data_offsets"]
+        for key, entry in header.items():
+            if key != "__metadata__" and entry["data_offsets"][0] >= end:
+                entry["data_offsets"] = [offset - (end - begin) for offset in entry["data_offsets"]]
+        self.replace_shard(shard, header, data[:begin] + data[end:])

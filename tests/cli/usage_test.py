@@ -1,6 +1,7 @@
 """Help, version, unknown options, and where output goes."""
 
 import os
+import platform
 import re
 import subprocess
 import unittest
@@ -58,8 +59,11 @@ class UsageTest(ProgramTest):
             os.close(terminal)
 
     def test_unknown_instruction_set(self):
-        result = run("transcribe", SAMPLE, env={"QASR_CPU_ISA": "bogus"})
-        self.assert_fails(result, DEVICE, "bogus", "generic")
+        self.assert_fails(run("transcribe", SAMPLE, env={"QASR_CPU_ISA": "bogus"}), USAGE, "bogus", "generic")
+
+    def test_instruction_set_of_another_machine(self):
+        other = "avx2" if platform.machine() in ("aarch64", "arm64") else "neon"
+        self.assert_fails(run("transcribe", SAMPLE, env={"QASR_CPU_ISA": other}), DEVICE, other, "generic")
 
     def test_closed_pipe_is_quiet(self):
         reader, writer = os.pipe()

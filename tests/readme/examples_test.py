@@ -17,8 +17,8 @@ ROOT = pathlib.Path(os.environ["QASR_SOURCE_DIR"])
 PROGRAM = pathlib.Path(os.environ["QASR_PROGRAM"])
 EXAMPLE_PROGRAMS = []
 DEMO_MODEL = ROOT / "models/demo-en"
-SAMPLE = DEMO_MODEL / "samples/short_slt.wav"
-SAMPLE_TEXT = "What is the weather in Berlin tomorrow?"
+SAMPLE = DEMO_MODEL / "samples/meeting_rms.wav"
+SAMPLE_TEXT = "The meeting on Thursday starts at a quarter past ten."
 
 
 def reader_directory(directory):
@@ -27,7 +27,7 @@ def reader_directory(directory):
     (directory / "Qwen3-ASR-0.6B").symlink_to(DEMO_MODEL)
     for name in ("recording.wav", "talk.wav"):
         shutil.copy(SAMPLE, directory / name)
-    (directory / "names.txt").write_text("Berlin")
+    (directory / "names.txt").write_text("Thursday")
     return directory
 
 
