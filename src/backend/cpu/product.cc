@@ -3,22 +3,28 @@
 namespace qasr::cpu {
 namespace {
 
-// Up to this many rows a product is limited by reading the weights.
-constexpr std::size_t kStreamRows = 16;
+// Up to this many rows streaming wins: the rows stay in L2 as they are, and copying them would not pay.
+constexpr std::size_t kStreamRows = 32;
 // Rows of a block: with a depth block of 256, 150 KiB of left factor, which shares a 512 KiB L2 with the sums.
 constexpr std::size_t kBlockRows = 144;
-// Columns of a block: the left factor is copied once per this many columns.
+// Columns of a block: the left factor is copied once per this many columns, fewer only to keep all threads busy.
 constexpr std::size_t kBlockColumns = 192;
+constexpr std::size_t kLeastColumns = 96;
 // A streamed task should take longer than handing it out: a few microseconds of memory reading.
 constexpr std::size_t kStreamTaskBytes = std::size_t{64} << 10;
+// Sums of a streamed task, which should still be in L2 when the task finishes them.
+constexpr std::size_t kStreamSumBytes = std::size_t{128} << 10;
 // Tasks per thread, so that an unlucky thread does not hold up the others for long.
 constexpr std::size_t kTasksPerThread = 4;
 
-std::size_t stream_panels_per_block(const isa::KernelTable& isa, const isa::Panels& panels, std::size_t n_threads) {
+std::size_t stream_panels_per_block(const isa::KernelTable& isa, const isa::Panels& panels, std::size_t n_rows,
+                                    std::size_t n_threads) {
   const std::size_t panel_bytes = std::max<std::size_t>(1, panels.depth * isa.panel_width * (panels.is_bf16 ? 2 : 4));
   const std::size_t for_size = ceil_div(kStreamTaskBytes, panel_bytes);
   const std::size_t for_balance = panels.n_panels / (kTasksPerThread * n_threads);
-  return round_up(std::max<std::size_t>({1, for_size, for_balance}), 4);  // four panels are in flight at once
+  const std::size_t for_sums = kStreamSumBytes / (std::max<std::size_t>(1, n_rows) * isa.panel_width * sizeof(float));
+  const std::size_t wanted = std::min(std::max(for_size, for_balance), std::max<std::size_t>(1, for_sums));
+  return round_up(wanted, 4);  // four panels are in flight at once
 }
 
 }  // namespace
@@ -35,12 +41,12 @@ ProductPlan plan_product(const Context& context, const isa::Panels& panels, std:
     plan.n_row_blocks = ceil_div(n_rows, std::max<std::size_t>(1, plan.rows_per_block));
     const std::size_t for_balance =
         panels.n_panels * std::max<std::size_t>(1, plan.n_row_blocks) / (kTasksPerThread * n_threads);
-    plan.panels_per_block =
-        std::clamp<std::size_t>(for_balance, 2, std::max<std::size_t>(2, kBlockColumns / isa.panel_width));
+    const std::size_t most = ceil_div(kBlockColumns, isa.panel_width), least = ceil_div(kLeastColumns, isa.panel_width);
+    plan.panels_per_block = std::clamp(for_balance, least, most);
   } else {
     plan.rows_per_block = n_rows;
     plan.n_row_blocks = 1;
-    plan.panels_per_block = stream_panels_per_block(isa, panels, n_threads);
+    plan.panels_per_block = stream_panels_per_block(isa, panels, n_rows, n_threads);
   }
   plan.panels_per_block = std::min(round_up(plan.panels_per_block, panel_multiple), panels.n_panels);
   plan.n_panel_blocks = plan.panels_per_block == 0 ? 0 : ceil_div(panels.n_panels, plan.panels_per_block);

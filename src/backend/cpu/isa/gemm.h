@@ -11,11 +11,13 @@ namespace {
 // One depth step of a panel: NR weights as vectors. f32 as stored, bf16 widened exactly.
 template <typename V>
 inline void load_panel_row(const float* from, typename V::F* to) {
+#pragma GCC unroll 4
   for (int v = 0; v < V::kPanelVectors; ++v) to[v] = V::load(from + v * V::kLanes);
 }
 
 template <typename V>
 inline void load_panel_row(const std::uint16_t* from, typename V::F* to) {
+#pragma GCC unroll 4
   for (int v = 0; v < V::kPanelVectors; v += 2) V::load_bf16_pair(from + v * V::kLanes, to[v], to[v + 1]);
 }
 
@@ -26,7 +28,8 @@ constexpr int panels_in_flight() {
   return fit >= 4 ? 4 : (fit >= 2 ? 2 : 1);
 }
 
-// c[R][P * NR] (+)= x[R][depth] * b. The accumulators stay in registers: R * P * kPanelVectors <= kAccumulators.
+// c[R][P * NR] (+)= x[R][depth] * b. The accumulators stay in registers: R * P * kPanelVectors <= kAccumulators;
+// without the pragmas GCC unrolls the loops over them too late to keep them there. Clang unrolls them by itself.
 template <typename V, int R, int P, typename W>
 inline __attribute__((always_inline)) void tile(const float* x, std::size_t ldx, const W* b, std::size_t panel_stride,
                                                 std::size_t depth, float* c, std::size_t ldc, bool accumulate) {
@@ -34,30 +37,43 @@ inline __attribute__((always_inline)) void tile(const float* x, std::size_t ldx,
   constexpr int kVectors = P * V::kPanelVectors, kLanes = V::kLanes;
   constexpr std::size_t kWidth = static_cast<std::size_t>(V::kPanelVectors) * kLanes;
   F sum[R][kVectors];
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
       sum[r][v] = accumulate ? V::load(c + static_cast<std::size_t>(r) * ldc + v * kLanes) : V::zero();
     }
   }
+#pragma GCC unroll 4
   for (std::size_t k = 0; k < depth; ++k) {
-    F w[kVectors];
+#pragma GCC unroll 4
     for (int p = 0; p < P; ++p) {
-      load_panel_row<V>(b + static_cast<std::size_t>(p) * panel_stride + k * kWidth, w + p * V::kPanelVectors);
-    }
-    for (int r = 0; r < R; ++r) {
-      const F value = V::broadcast(x + static_cast<std::size_t>(r) * ldx + k);
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = V::fma(value, w[v], sum[r][v]);
+      F w[V::kPanelVectors];
+      load_panel_row<V>(b + static_cast<std::size_t>(p) * panel_stride + k * kWidth, w);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        const F value = V::broadcast(x + static_cast<std::size_t>(r) * ldx + k);
+#pragma GCC unroll 4
+        for (int v = 0; v < V::kPanelVectors; ++v) {
+          F& to = sum[r][p * V::kPanelVectors + v];
+          to = V::fma(value, w[v], to);
+        }
+      }
     }
   }
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) V::store(c + static_cast<std::size_t>(r) * ldc + v * kLanes, sum[r][v]);
   }
 }
 
-// The tile for a number of rows known at run time, 1 <= rows <= R.
+// The tile for a number of rows known at run time, 1 <= rows <= R. Each height is a function of its own, so that the
+// compiler allocates registers for one at a time.
 template <typename V, int R, int P, typename W>
-inline void tile_of(std::size_t rows, const float* x, std::size_t ldx, const W* b, std::size_t panel_stride,
-                    std::size_t depth, float* c, std::size_t ldc, bool accumulate) {
+__attribute__((noinline)) void tile_of(std::size_t rows, const float* x, std::size_t ldx, const W* b,
+                                       std::size_t panel_stride, std::size_t depth, float* c, std::size_t ldc,
+                                       bool accumulate) {
   if constexpr (R > 1) {
     if (rows < static_cast<std::size_t>(R)) {
       return tile_of<V, R - 1, P, W>(rows, x, ldx, b, panel_stride, depth, c, ldc, accumulate);
@@ -68,8 +84,8 @@ inline void tile_of(std::size_t rows, const float* x, std::size_t ldx, const W* 
 
 // A tile of R rows across all panels, several panels at a time.
 template <typename V, int R, typename W>
-void stream_rows(std::size_t rows, const float* x, std::size_t ldx, const Panels& panels, float* c, std::size_t ldc,
-                 bool accumulate) {
+__attribute__((noinline)) void stream_rows(std::size_t rows, const float* x, std::size_t ldx, const Panels& panels,
+                                           float* c, std::size_t ldc, bool accumulate) {
   if constexpr (R > 1) {
     if (rows < static_cast<std::size_t>(R)) {
       return stream_rows<V, R - 1, W>(rows, x, ldx, panels, c, ldc, accumulate);
@@ -91,14 +107,19 @@ void stream_rows(std::size_t rows, const float* x, std::size_t ldx, const Panels
   }
 }
 
+// Tiles of equal height: 8 rows as 4 + 4 rather than 6 + 2.
+inline std::size_t even_height(std::size_t rows, std::size_t most) {
+  const std::size_t n_tiles = (rows + most - 1) / most;
+  return (rows + n_tiles - 1) / n_tiles;
+}
+
 // More rows than a tile holds: panel by panel, so that the second row tile finds the panel in cache.
 template <typename V, typename W>
 void stream_panels(const float* x, std::size_t ldx, std::size_t rows, const Panels& panels, float* c, std::size_t ldc,
                    bool accumulate) {
   constexpr std::size_t kRows = V::kTileRows, kWidth = static_cast<std::size_t>(V::kPanelVectors) * V::kLanes;
   if (rows <= kRows) return stream_rows<V, V::kTileRows, W>(rows, x, ldx, panels, c, ldc, accumulate);
-  // Tiles of equal height: 8 rows as 4 + 4 rather than 6 + 2.
-  const std::size_t n_tiles = (rows + kRows - 1) / kRows, height = (rows + n_tiles - 1) / n_tiles;
+  const std::size_t height = even_height(rows, kRows);
   for (std::size_t panel = 0; panel < panels.n_panels; ++panel) {
     const W* b = static_cast<const W*>(panels.data) + panel * panels.panel_stride;
     for (std::size_t row = 0; row < rows; row += height) {
@@ -157,6 +178,8 @@ void blocked_product(const RowSegments& rows, const Panels& panels, float* row_s
                      std::size_t ldc) noexcept {
   constexpr std::size_t kWidth = static_cast<std::size_t>(V::kPanelVectors) * V::kLanes;
   constexpr std::size_t kRows = V::kTileRows, kStride = row_scratch_stride<V>();
+  if (rows.n_rows == 0) return;
+  const std::size_t height = even_height(rows.n_rows, kRows);
   for (std::size_t begin = 0; begin < panels.depth; begin += V::kDepthBlock) {
     const std::size_t left = panels.depth - begin, depth = left < V::kDepthBlock ? left : V::kDepthBlock;
     copy_rows(rows, begin, depth, row_scratch, kStride);
@@ -167,8 +190,8 @@ void blocked_product(const RowSegments& rows, const Panels& panels, float* row_s
         widen<V>(static_cast<const std::uint16_t*>(panels.data) + at, depth * kWidth, panel_scratch);
         b = panel_scratch;
       }
-      for (std::size_t row = 0; row < rows.n_rows; row += kRows) {
-        const std::size_t count = rows.n_rows - row < kRows ? rows.n_rows - row : kRows;
+      for (std::size_t row = 0; row < rows.n_rows; row += height) {
+        const std::size_t count = rows.n_rows - row < height ? rows.n_rows - row : height;
         tile_of<V, V::kTileRows, 1, float>(count, row_scratch + row * kStride, kStride, b, 0, depth,
                                            c + row * ldc + panel * kWidth, ldc, begin > 0);
       }
