@@ -17,6 +17,15 @@ install(FILES ${PROJECT_BINARY_DIR}/qasrConfig.cmake ${PROJECT_BINARY_DIR}/qasrC
         DESTINATION ${package_dir})
 
 file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+# A static libqasr needs FFmpeg, ICU and KissFFT at its users' link step. pkg-config's own --static would ask for static
+# versions of those as well, which distributions do not ship.
+if(BUILD_SHARED_LIBS)
+  set(pc_private .private)
+  set(pc_static_libs "")
+else()
+  set(pc_private "")
+  set(pc_static_libs " -lstdc++ -lm -pthread")
+endif()
 configure_file(cmake/qasr.pc.in qasr.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/qasr.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

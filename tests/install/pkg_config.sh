@@ -5,8 +5,7 @@ compiler=$1 libdir=$2 source=$3 model=$4
 export PKG_CONFIG_PATH="$libdir/pkgconfig"
 program=$(mktemp)
 trap 'rm -f "$program"' EXIT
-static=$([[ -e $libdir/libqasr.a ]] && echo --static || true)
 # The flags are words to split.
 # shellcheck disable=SC2046
-"$compiler" -std=c++20 "$source" -o "$program" $(pkg-config --cflags --libs $static qasr) -Wl,-rpath,"$libdir"
+"$compiler" -std=c++20 "$source" -o "$program" $(pkg-config --cflags --libs qasr) -Wl,-rpath,"$libdir"
 "$program" "$model"
