@@ -65,7 +65,8 @@ std::size_t follow_reference(Backend& backend, const BareModel& model, const Gol
   DecoderWorkspace workspace;
   std::int32_t next = 0;
   model.decoder.prefill(std::span(&input, 1), workspace, std::span(&next, 1));
-  report.error("prefill logits", logits_error(golden, "prefill", download(backend, workspace.logits.view())), tolerance);
+  report.error("prefill logits", logits_error(golden, "prefill", download(backend, workspace.logits.view())),
+               tolerance);
   std::size_t n_equal = 0;
   for (std::size_t step = 0; step < expected.size(); ++step) {
     n_equal += next == expected[step] ? 1 : 0;
@@ -89,7 +90,8 @@ bool check(const std::string& name, const Options& options) {
       synthetic_checkpoint(synthetic_model(name), {.seed = record.at("seed").get<std::uint32_t>()});
   const BareModel model(files, *backend, options.weights);
   LogMelSpectrogram features;
-  LogMel({.n_mels = model.config.audio.n_mels}).compute(tones_signal(record.at("n_samples").get<std::size_t>()), features);
+  LogMel({.n_mels = model.config.audio.n_mels})
+      .compute(tones_signal(record.at("n_samples").get<std::size_t>()), features);
   const LogMelSpectrogram* batch[] = {&features};
   EncoderWorkspace workspace;
   DeviceTensor audio;

@@ -1,6 +1,6 @@
-// The demonstration model against Hugging Face transformers: log-mel, encoder, first logits, token ids and text of every
-// sample recording, and the encoder's stages at the frame counts where rules change.
-// Golden data: tests/golden/demo, written by tools/golden/export_demo.py.
+// The demonstration model against Hugging Face transformers: log-mel, encoder, first logits, token ids and text of
+// every sample recording, and the encoder's stages at the frame counts where rules change. Golden data:
+// tests/golden/demo, written by tools/golden/export_demo.py.
 #include <gtest/gtest.h>
 
 #include "backend/registry.h"
@@ -41,8 +41,7 @@ class GoldenDemo : public ::testing::TestWithParam<std::string> {
     backend_ = make_backend_by_name(GetParam());
     if (backend_ == nullptr) GTEST_SKIP() << "this machine lacks " << GetParam();
     golden_ = read_json(source_path("tests/golden/demo/golden.json"));
-    arrays_ = std::make_unique<GoldenArrays>(
-        source_path("tests/golden/demo/" + golden_.at("file").get<std::string>()));
+    arrays_ = std::make_unique<GoldenArrays>(source_path("tests/golden/demo/" + golden_.at("file").get<std::string>()));
     files_ = std::make_unique<CheckpointFiles>(CheckpointFiles::open_directory(source_path("models/demo-en")));
     const ModelConfig config = parse_model_config(*files_);
     model_ = std::make_unique<Model>(*files_, config, WeightStore(*files_, config), *backend_, WeightFormat::kF32);
@@ -77,6 +76,23 @@ class GoldenDemo : public ::testing::TestWithParam<std::string> {
       const std::int64_t cols = static_cast<std::int64_t>(expected.size() / rows.size());
       expect_within("recordings, encoder " + stage, relative_error(pick_rows(stages.at(stage), cols, rows), expected),
                     kEncoderTol, file);
+    }
+  }
+
+  // All stages of a synthetic log-mel; `rule` names the golden arrays.
+  void expect_stages(int n_frames, const std::string& rule, ShortClipPadding padding) const {
+    const AudioEncoderConfig& config = model_->config().audio;
+    const LogMelSpectrogram features{
+        .n_mels = config.n_mels, .n_frames = n_frames, .values = synthetic_log_mel(config.n_mels, n_frames)};
+    const std::string prefix = "encoder." + std::to_string(n_frames) + ".";
+    const std::vector<std::int32_t> rows = arrays_->ints(prefix + "rows");
+    const EncoderStages stages = encode_stages(*backend_, model_->encoder(), features, padding);
+    EXPECT_EQ(stages.size(), 5U);
+    for (const auto& [stage, values] : stages) {
+      const std::int64_t cols = stage == "output" ? config.output_dim : config.d_model;
+      const std::vector<float>& expected = arrays_->floats(prefix + rule + "." + stage);
+      expect_within("encoder " + stage, relative_error(pick_rows(values, cols, rows), expected), kEncoderTol,
+                    std::to_string(n_frames) + " frames, " + rule + " padding");
     }
   }
 
@@ -135,21 +151,12 @@ TEST_P(GoldenDemo, Recordings) {
   EXPECT_GE(golden_.at("cases").size(), 5U);
 }
 
+// Recordings shorter than a chunk are compared under both ways to pad them.
 TEST_P(GoldenDemo, EncoderStages) {
-  const AudioEncoderConfig& config = model_->config().audio;
   for (int n_frames : golden_.at("encoder_frames").get<std::vector<int>>()) {
-    const LogMelSpectrogram features{
-        .n_mels = config.n_mels, .n_frames = n_frames, .values = synthetic_log_mel(config.n_mels, n_frames)};
-    const std::string prefix = "encoder." + std::to_string(n_frames) + ".";
-    const std::string rule = n_frames < config.chunk_frames() ? "official" : "transformers";
-    const std::vector<std::int32_t> rows = arrays_->ints(prefix + "rows");
-    const EncoderStages stages = encode_stages(*backend_, model_->encoder(), features);
-    for (const auto& [stage, values] : stages) {
-      const std::int64_t cols = stage == "output" ? config.output_dim : config.d_model;
-      const std::vector<float>& expected = arrays_->floats(prefix + rule + "." + stage);
-      expect_within("encoder " + stage, relative_error(pick_rows(values, cols, rows), expected), kEncoderTol,
-                    std::to_string(n_frames) + " frames");
-    }
+    const bool is_short = n_frames < model_->config().audio.chunk_frames();
+    if (is_short) expect_stages(n_frames, "official", ShortClipPadding::kOfficial);
+    expect_stages(n_frames, "transformers", ShortClipPadding::kTransformers);
   }
 }
 

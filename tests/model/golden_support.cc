@@ -37,7 +37,8 @@ GoldenArrays::GoldenArrays(const std::filesystem::path& path) {
       array.ints.resize(count);
       std::memcpy(array.ints.data(), tensor.bytes.data(), tensor.bytes.size());
     } else {
-      throw std::runtime_error(path.string() + ": " + tensor.name + " is " + tensor.dtype_text + ", expected F32 or I32");
+      throw std::runtime_error(path.string() + ": " + tensor.name + " is " + tensor.dtype_text +
+                               ", expected F32 or I32");
     }
   }
 }

@@ -29,8 +29,8 @@ class GoldenTiny : public ::testing::TestWithParam<std::tuple<std::string, std::
     const nlohmann::json& entry = golden.at("models").at(name);
     frames_ = golden.at("encoder_frames").get<std::vector<int>>();
     decoder_frames_ = golden.at("decoder_frames").get<int>();
-    arrays_ = std::make_unique<GoldenArrays>(
-        source_path("tests/golden/model_tiny/" + entry.at("file").get<std::string>()));
+    arrays_ =
+        std::make_unique<GoldenArrays>(source_path("tests/golden/model_tiny/" + entry.at("file").get<std::string>()));
     files_ = std::make_unique<CheckpointFiles>(
         synthetic_checkpoint(synthetic_model(name), {.seed = entry.at("seed").get<std::uint32_t>()}));
     model_ = std::make_unique<BareModel>(*files_, *backend_);
@@ -106,7 +106,7 @@ TEST_P(GoldenTiny, EncoderStages) {
   for (int n_frames : frames_) {
     const bool is_short = n_frames < model_->encoder.config().chunk_frames();
     if (is_short) expect_stages(n_frames, "official", ShortClipPadding::kOfficial);
-    expect_stages(n_frames, "transformers", is_short ? ShortClipPadding::kTransformers : ShortClipPadding::kOfficial);
+    expect_stages(n_frames, "transformers", ShortClipPadding::kTransformers);
   }
 }
 
@@ -142,7 +142,8 @@ TEST_P(GoldenTiny, DecoderBatchEqualsSingleRuns) {
   const DeviceTensor audio = encode(decoder_frames_);
   const DecoderPrompt with_audio{.ids = arrays_->ints("decoder.prompt_ids"), .audio = audio.view()};
   const DecoderPrompt text_only{.ids = arrays_->ints("text_only.prompt_ids"), .audio = {}};
-  const std::vector<DecoderPrompt> prompts = {text_only, with_audio, prefix_of(text_only, 1), prefix_of(with_audio, 20)};
+  const std::vector<DecoderPrompt> prompts = {text_only, with_audio, prefix_of(text_only, 1),
+                                              prefix_of(with_audio, 20)};
   const DecoderRun batch = run_decoder(*backend_, model_->decoder, prompts, kSteps);
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     const DecoderRun single = decode(prompts[i], kSteps);

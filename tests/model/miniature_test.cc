@@ -30,8 +30,8 @@ class Miniature : public ::testing::TestWithParam<std::string> {
   void SetUp() override {
     backend_ = make_backend_by_name(GetParam());
     if (backend_ == nullptr) GTEST_SKIP() << "this machine lacks " << GetParam();
-    files_ = std::make_unique<CheckpointFiles>(
-        synthetic_checkpoint(synthetic_model("miniature"), {.dtype = DType::kF32}));
+    files_ =
+        std::make_unique<CheckpointFiles>(synthetic_checkpoint(synthetic_model("miniature"), {.dtype = DType::kF32}));
     model_ = std::make_unique<BareModel>(*files_, *backend_);
     LogMel().compute(tones_signal(kSamples), features_);
     ASSERT_EQ(features_.n_frames, kFrames);
@@ -86,7 +86,8 @@ TEST_P(Miniature, Encoder) {
   const EncoderStages stages = encode_stages(*backend_, model_->encoder, features_);
   const std::vector<float>& stem = stages.at("stem");
   ASSERT_EQ(stem.size(), std::size_t{kTokens * 128});
-  expect_rows(stem, 128, {{0, {0.009746F, 0.024181F, 0.000129F}}, {13, {0.020196F}}, {117, {0.022659F, 0.034928F, 0.016795F}}},
+  expect_rows(stem, 128,
+              {{0, {0.009746F, 0.024181F, 0.000129F}}, {13, {0.020196F}}, {117, {0.022659F, 0.034928F, 0.016795F}}},
               kEncoderAbsTol);
   expect_mean_and_deviation(stem, 0.465705, 0.535857);
 
@@ -112,9 +113,10 @@ TEST_P(Miniature, EncoderOfAClipShorterThanAChunk) {
   }
   const EncoderStages stages = encode_stages(*backend_, model_->encoder, clip);
   ASSERT_EQ(stages.at("output").size(), std::size_t{8 * 96});
-  expect_rows(stages.at("output"), 96,
-              {{0, {0.615063F, -0.047015F, 0.059860F, -0.184865F}}, {7, {0.794206F, -0.145583F, 0.451597F, -0.341830F}}},
-              kEncoderAbsTol);
+  expect_rows(
+      stages.at("output"), 96,
+      {{0, {0.615063F, -0.047015F, 0.059860F, -0.184865F}}, {7, {0.794206F, -0.145583F, 0.451597F, -0.341830F}}},
+      kEncoderAbsTol);
 }
 
 struct ExpectedLogits {
