@@ -3,9 +3,9 @@
 //   build/release/bench/log_mel_bench
 #include <benchmark/benchmark.h>
 
+#include "../tests/support/test_signals.h"
 #include "audio/log_mel.h"
 #include "audio/stft.h"
-#include "../tests/support/test_signals.h"
 
 namespace {
 

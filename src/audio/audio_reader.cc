@@ -52,15 +52,16 @@ char* duplicate(const std::string& text) {
   return copy;
 }
 
+bool is_text(std::byte b) {
+  const auto c = std::to_integer<unsigned char>(b);
+  return c >= 32 || c == '\n' || c == '\r' || c == '\t';
+}
+
 // What the beginning of a file that is no known format looks like.
 std::string describe_beginning(const ByteSource& source) {
   std::array<std::byte, 256> bytes;
-  const std::ptrdiff_t n = source.read_at(0, bytes);
-  const bool is_text = std::all_of(bytes.begin(), bytes.begin() + std::max<std::ptrdiff_t>(n, 0), [](std::byte b) {
-    const auto c = std::to_integer<unsigned char>(b);
-    return c >= 32 || c == '\n' || c == '\r' || c == '\t';
-  });
-  return is_text ? "text" : "data of no known audio format";
+  const std::ptrdiff_t n = std::max<std::ptrdiff_t>(source.read_at(0, bytes), 0);
+  return std::all_of(bytes.begin(), bytes.begin() + n, is_text) ? "text" : "data of no known audio format";
 }
 
 // Length of a WAV file as its header gives it, 0 if it does not: libavformat forgets it when the file is shorter.

@@ -229,7 +229,8 @@ TEST(LoadAudio, TruncatedFilesGiveWhatTheyHold) {
 
   const std::vector<float> original = load_audio(audio_file("short.wav")).samples;
   // The FLAC file begins with 8 kB of padding.
-  for (const auto& [name, n_bytes] : {std::pair{"short.mp3", 1500}, {"short_faststart.m4a", 2000}, {"short.flac", 14000}}) {
+  for (const auto& [name, n_bytes] :
+       {std::pair{"short.mp3", 1500}, {"short_faststart.m4a", 2000}, {"short.flac", 14000}}) {
     const std::vector<std::byte> bytes = read_bytes(audio_file(name));
     const Audio cut = load_audio(std::span(bytes).first(n_bytes), name);
     EXPECT_GT(cut.samples.size(), 1000u) << name;
