@@ -161,7 +161,7 @@ TEST_P(GoldenDemo, EncoderStages) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GoldenDemo, ::testing::ValuesIn(backend_names()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 }  // namespace
 }  // namespace qasr::testing

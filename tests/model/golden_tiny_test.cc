@@ -156,7 +156,7 @@ TEST_P(GoldenTiny, DecoderBatchEqualsSingleRuns) {
 INSTANTIATE_TEST_SUITE_P(All, GoldenTiny,
                          ::testing::Combine(::testing::Values("tiny_a", "tiny_b", "tiny_c", "tiny_d"),
                                             ::testing::ValuesIn(backend_names())),
-                         [](const auto& info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param); });
+                         [](const auto& test) { return std::get<0>(test.param) + "_" + std::get<1>(test.param); });
 
 }  // namespace
 }  // namespace qasr::testing
