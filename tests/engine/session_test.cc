@@ -26,7 +26,9 @@ struct Sample {
 std::vector<Sample> samples() {
   std::vector<Sample> all;
   std::ifstream table(kModelDir + "/samples/references.tsv");
-  for (std::string line; std::getline(table, line);) {
+  std::string line;
+  std::getline(table, line);  // column names
+  while (std::getline(table, line)) {
     const std::size_t tab = line.find('\t');
     all.push_back({line.substr(0, tab), line.substr(tab + 1)});
   }
