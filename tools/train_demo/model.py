@@ -88,23 +88,13 @@ class AudioTower(nn.Module):
         angles = torch.arange(CHUNK_TOKENS)[:, None] * rates[None]
         self.register_buffer("positions", torch.cat([angles.sin(), angles.cos()], 1), persistent=False)
 
-    def first_convolution(self, x):
-        """conv2d1 as one matrix product per chunk: with a single input channel a convolution's weight gradient is slow.
-        x [chunks, 128, 100] -> [chunks, channels, 64, 50]. The patches' 9 values are followed by a one, which meets the
-        bias, and zeros up to 16."""
-        patches = F.pad(x, (1, 1, 1, 1)).unfold(1, 3, 2).unfold(2, 3, 2).flatten(3)
-        patches = F.pad(F.pad(patches, (0, 1), value=1.0), (0, 6)).flatten(1, 2)  # [chunks, 3200, 16]
-        weight = F.pad(torch.cat([self.conv2d1.weight.flatten(1), self.conv2d1.bias[:, None]], 1), (0, 6))
-        y = torch.bmm(patches, weight.t().expand(len(x), -1, -1))
-        return y.unflatten(1, (N_MELS // 2, CHUNK_FRAMES // 2)).permute(0, 3, 1, 2)
-
     def forward(self, mel, n_tokens, dropout: float = 0.0):
         """mel [batch, 128, 100 * chunks], chunks at most 8 or a multiple of 8, zero past each clip's end;
         n_tokens [batch] valid tokens -> [batch, 13 * chunks, hidden]."""
         batch, chunks = mel.shape[0], mel.shape[2] // CHUNK_FRAMES
         tokens = chunks * CHUNK_TOKENS
         x = mel.view(batch, N_MELS, chunks, CHUNK_FRAMES).transpose(1, 2).reshape(batch * chunks, N_MELS, CHUNK_FRAMES)
-        x = F.gelu(self.first_convolution(x))
+        x = F.gelu(self.conv2d1(x[:, None]))
         x = F.gelu(self.conv2d3(F.gelu(self.conv2d2(x))))  # [batch * chunks, channels, 16, 13]
         x = self.conv_out(x.permute(0, 3, 1, 2).flatten(2))
         x = (x + self.positions.to(x.dtype)).view(batch, tokens, -1)
