@@ -31,7 +31,7 @@ struct ModelFile {
 /// What a checkpoint is, as `qasr info` prints it.
 struct ModelInfo {
   std::string path;
-  std::string layout;  ///< "official" (thinker.* names) or "transformers" (-hf)
+  std::string layout;  ///< of the tensor names: "official" (thinker.*), "transformers" (-hf) or "bare" (no prefix)
   std::string dtype;   ///< of the stored matrices: "bf16", "f16", "f32" or "mixed"
   std::uint64_t n_parameters = 0, n_encoder_parameters = 0, n_decoder_parameters = 0, n_embedding_parameters = 0;
   std::uint64_t file_bytes = 0;

@@ -8,7 +8,8 @@
 
 namespace qasr {
 
-/// @throws Error kDevice  unknown or unsupported instruction set; the message lists the ones this machine has
+/// @throws Error kInvalidArgument  an instruction set nobody knows (the message lists the known ones); kDevice  one this
+/// machine lacks (the message lists those it has)
 std::unique_ptr<Backend> make_backend(const EngineOptions& options);
 
 std::unique_ptr<Backend> make_reference_backend();
