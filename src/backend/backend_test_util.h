@@ -70,7 +70,7 @@ class Input {
   Input(Backend& backend, const Floats& values, Shape shape)
       : buffer_(backend.allocate(values.size() * 4 + 4)), view_(buffer_->data(), DType::kF32, shape) {
     QASR_CHECK(shape.elements() == static_cast<std::int64_t>(values.size()));
-    backend.upload(values.data(), view_);
+    if (!values.empty()) backend.upload(values.data(), view_);
   }
   operator ConstTensorView() const { return view_; }
   operator TensorView() const { return view_; }

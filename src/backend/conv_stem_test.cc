@@ -33,7 +33,8 @@ Floats run(Backend& backend, const Case& c, const Floats& x, DType dtype = DType
 }
 
 TEST_P(ConvStemTest, AgreesWithReference) {
-  std::vector<Case> cases = {{7, 2, 128, 100}, {12, 3, 80, 33}, {33, 1, 16, 20}, {1, 1, 1, 1}, {20, 5, 9, 2}};
+  std::vector<Case> cases = {{7, 2, 128, 100}, {12, 3, 80, 33}, {33, 1, 16, 20},
+                             {1, 1, 1, 1},     {20, 5, 9, 2},   {5, 0, 80, 100}};
   for (std::int64_t width : {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 50, 99}) cases.push_back({7, 2, 80, width});
   for (const Case& c : cases) {
     const Floats x = random_floats(c.input_size(), 9);

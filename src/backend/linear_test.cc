@@ -148,12 +148,6 @@ TEST_P(LinearTest, RefusesIntegersAndWrongShapes) {
   EXPECT_THROW(cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto), Error);
 }
 
-TEST_P(LinearTest, ZeroRows) {
-  const TestTensor w(random_floats(12, 1), {3, 4});
-  const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
-  EXPECT_TRUE(run_linear(*cpu_, {0, 3, 4}, {}, *weight, {}).empty());
-}
-
 Floats run_gate_up(Backend& backend, const Case& c, const Floats& x, const HostTensor& gate, const HostTensor& up) {
   const auto w = backend.make_gate_up(gate, up, WeightFormat::kAuto);
   const Input input(backend, x, {c.rows, c.in});
@@ -233,6 +227,14 @@ TEST_P(LinearTest, EmbedReturnsTheStoredRows) {
     };
     expect_same(run(*cpu_), run(*reference_), std::string(dtype_name(dtype)));
   }
+}
+
+TEST_P(LinearTest, ZeroRows) {
+  const TestTensor w(random_floats(12, 1), {3, 4});
+  const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
+  EXPECT_TRUE(run_linear(*cpu_, {0, 3, 4}, {}, *weight, {}).empty());
+  EXPECT_TRUE(run_gate_up(*cpu_, {0, 3, 4}, {}, w.tensor, w.tensor).empty());
+  EXPECT_TRUE(run_argmax(*cpu_, {0, 3, 4}, {}, w.tensor).empty());
 }
 
 }  // namespace

@@ -24,16 +24,17 @@ void* or_throw(void* memory) {
 
 }  // namespace
 
-void* operator new(std::size_t bytes) { return or_throw(counted(bytes, 0)); }
-void* operator new[](std::size_t bytes) { return or_throw(counted(bytes, 0)); }
-void* operator new(std::size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+// Never inlined: GCC would see free() of what operator new returned and warn.
+[[gnu::noinline]] void* operator new(std::size_t bytes) { return or_throw(counted(bytes, 0)); }
+[[gnu::noinline]] void* operator new[](std::size_t bytes) { return or_throw(counted(bytes, 0)); }
+[[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
   return counted(bytes, static_cast<std::size_t>(alignment));
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
 
 namespace qasr::test {
 namespace {

@@ -11,7 +11,8 @@ namespace {
 
 // Reads cannot fail any more after this, so workers may do them.
 void check_readable(const HostTensor& tensor) {
-  widen_to_f32(tensor, {});
+  float nothing;
+  widen_to_f32(tensor, {&nothing, 0});
   const std::size_t expected = static_cast<std::size_t>(tensor.shape.elements()) * dtype_bytes(tensor.dtype);
   QASR_CHECK_MSG(tensor.bytes.size() == expected, tensor.name + " has " + std::to_string(tensor.bytes.size()) +
                                                       " bytes, expected " + std::to_string(expected));

@@ -85,6 +85,7 @@ void stream_product(const Context& context, const ProductPlan& plan, const float
 template <typename Finish>
 void dense_product(const Context& context, const ProductPlan& plan, const float* x, std::size_t n_rows,
                    const PackedMatrix& matrix, const Finish& finish) {
+  if (n_rows == 0) return;  // register tiles have at least one row
   if (!plan.blocked) return stream_product(context, plan, x, n_rows, matrix, finish);
   const std::size_t depth = matrix.panels.depth;
   const auto fill = [&](std::size_t row, std::size_t count, const float** segments) {
