@@ -139,8 +139,8 @@ ThreadPool& pool() {
 }
 
 void BM_PeakFma(benchmark::State& state) {
-  constexpr std::size_t kSteps = 200000;
-  const auto n = static_cast<std::size_t>(pool().n_threads());
+  constexpr std::size_t kSteps = 20000;
+  const auto n = static_cast<std::size_t>(16 * pool().n_threads());  // small tasks: all threads busy to the end
   const Peak machine = peak();
   for (auto _ : state) {
     pool().parallel_for(n, [&](std::size_t, int) { benchmark::DoNotOptimize(machine.run(kSteps)); });
@@ -158,9 +158,11 @@ void BM_StreamRead(benchmark::State& state) {
   }();
   for (auto _ : state) {
     pool().parallel_for(kBytes / kPiece, [&](std::size_t piece, int) {
-      const auto* words = reinterpret_cast<const std::uint64_t*>(memory.data() + piece * kPiece);
-      std::uint64_t sums[8] = {};
-      for (std::size_t i = 0; i < kPiece / 8; i += 8) {
+      typedef std::uint64_t Words __attribute__((vector_size(16)));
+      const auto* words = reinterpret_cast<const Words*>(memory.data() + piece * kPiece);
+      Words sums[8] = {};
+      for (std::size_t i = 0; i < kPiece / sizeof(Words); i += 8) {
+#pragma GCC unroll 8
         for (std::size_t lane = 0; lane < 8; ++lane) sums[lane] += words[i + lane];
       }
       benchmark::DoNotOptimize(sums);

@@ -28,9 +28,14 @@ constexpr int panels_in_flight() {
   return fit >= 4 ? 4 : (fit >= 2 ? 2 : 1);
 }
 
+// How far ahead of its use a panel that streams from memory is asked for: the hardware's own prefetch stops at every
+// 4 KiB page, and one panel under a tile of several rows moves too slowly to start it again in time. Several panels in
+// flight keep it busy: there, asking costs more than it brings.
+constexpr std::size_t kPrefetchBytes = 2048;
+
 // c[R][P * NR] (+)= x[R][depth] * b. The accumulators stay in registers: R * P * kPanelVectors <= kAccumulators;
 // without the pragmas GCC unrolls the loops over them too late to keep them there. Clang unrolls them by itself.
-template <typename V, int R, int P, typename W>
+template <typename V, int R, int P, bool kPrefetch, typename W>
 inline __attribute__((always_inline)) void tile(const float* x, std::size_t ldx, const W* b, std::size_t panel_stride,
                                                 std::size_t depth, float* c, std::size_t ldc, bool accumulate) {
   using F = typename V::F;
@@ -49,7 +54,9 @@ inline __attribute__((always_inline)) void tile(const float* x, std::size_t ldx,
 #pragma GCC unroll 4
     for (int p = 0; p < P; ++p) {
       F w[V::kPanelVectors];
-      load_panel_row<V>(b + static_cast<std::size_t>(p) * panel_stride + k * kWidth, w);
+      const W* row = b + static_cast<std::size_t>(p) * panel_stride + k * kWidth;
+      if constexpr (kPrefetch) __builtin_prefetch(row + kPrefetchBytes / sizeof(W));
+      load_panel_row<V>(row, w);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
         const F value = V::broadcast(x + static_cast<std::size_t>(r) * ldx + k);
@@ -70,16 +77,16 @@ inline __attribute__((always_inline)) void tile(const float* x, std::size_t ldx,
 
 // The tile for a number of rows known at run time, 1 <= rows <= R. Each height is a function of its own, so that the
 // compiler allocates registers for one at a time.
-template <typename V, int R, int P, typename W>
+template <typename V, int R, int P, bool kPrefetch, typename W>
 __attribute__((noinline)) void tile_of(std::size_t rows, const float* x, std::size_t ldx, const W* b,
                                        std::size_t panel_stride, std::size_t depth, float* c, std::size_t ldc,
                                        bool accumulate) {
   if constexpr (R > 1) {
     if (rows < static_cast<std::size_t>(R)) {
-      return tile_of<V, R - 1, P, W>(rows, x, ldx, b, panel_stride, depth, c, ldc, accumulate);
+      return tile_of<V, R - 1, P, kPrefetch, W>(rows, x, ldx, b, panel_stride, depth, c, ldc, accumulate);
     }
   }
-  tile<V, R, P, W>(x, ldx, b, panel_stride, depth, c, ldc, accumulate);
+  tile<V, R, P, kPrefetch, W>(x, ldx, b, panel_stride, depth, c, ldc, accumulate);
 }
 
 // A tile of R rows across all panels, several panels at a time.
@@ -96,13 +103,13 @@ __attribute__((noinline)) void stream_rows(std::size_t rows, const float* x, std
   const W* b = static_cast<const W*>(panels.data);
   std::size_t panel = 0;
   for (; panel + kPanels <= panels.n_panels; panel += kPanels) {
-    tile<V, R, kPanels, W>(x, ldx, b + panel * panels.panel_stride, panels.panel_stride, panels.depth,
-                           c + panel * kWidth, ldc, accumulate);
+    tile<V, R, kPanels, kPanels == 1, W>(x, ldx, b + panel * panels.panel_stride, panels.panel_stride, panels.depth,
+                                         c + panel * kWidth, ldc, accumulate);
   }
   if constexpr (kPanels > 1) {
     for (; panel < panels.n_panels; ++panel) {
-      tile<V, R, 1, W>(x, ldx, b + panel * panels.panel_stride, panels.panel_stride, panels.depth, c + panel * kWidth,
-                       ldc, accumulate);
+      tile<V, R, 1, false, W>(x, ldx, b + panel * panels.panel_stride, panels.panel_stride, panels.depth,
+                              c + panel * kWidth, ldc, accumulate);
     }
   }
 }
@@ -124,8 +131,8 @@ void stream_panels(const float* x, std::size_t ldx, std::size_t rows, const Pane
     const W* b = static_cast<const W*>(panels.data) + panel * panels.panel_stride;
     for (std::size_t row = 0; row < rows; row += height) {
       const std::size_t count = rows - row < height ? rows - row : height;
-      tile_of<V, V::kTileRows, 1, W>(count, x + row * ldx, ldx, b, 0, panels.depth, c + row * ldc + panel * kWidth, ldc,
-                                     accumulate);
+      const auto tile_rows = row == 0 ? tile_of<V, V::kTileRows, 1, true, W> : tile_of<V, V::kTileRows, 1, false, W>;
+      tile_rows(count, x + row * ldx, ldx, b, 0, panels.depth, c + row * ldc + panel * kWidth, ldc, accumulate);
     }
   }
 }
@@ -192,8 +199,8 @@ void blocked_product(const RowSegments& rows, const Panels& panels, float* row_s
       }
       for (std::size_t row = 0; row < rows.n_rows; row += height) {
         const std::size_t count = rows.n_rows - row < height ? rows.n_rows - row : height;
-        tile_of<V, V::kTileRows, 1, float>(count, row_scratch + row * kStride, kStride, b, 0, depth,
-                                           c + row * ldc + panel * kWidth, ldc, begin > 0);
+        tile_of<V, V::kTileRows, 1, false, float>(count, row_scratch + row * kStride, kStride, b, 0, depth,
+                                                  c + row * ldc + panel * kWidth, ldc, begin > 0);
       }
     }
   }
