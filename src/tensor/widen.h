@@ -9,13 +9,13 @@
 
 namespace qasr {
 
-/// Elements [begin, begin + out.size()) of a bf16, f16 or f32 tensor.
+/// Elements [begin, begin + out.size()) of a bf16, f16 or f32 tensor. An empty `out` checks the dtype only.
 /// @throws Error kModel  any other dtype
 inline void widen_to_f32(const HostTensor& tensor, std::span<float> out, std::int64_t begin = 0) {
   QASR_CHECK(begin >= 0 && begin + static_cast<std::int64_t>(out.size()) <= tensor.shape.elements());
   const std::byte* source = tensor.bytes.data() + static_cast<std::size_t>(begin) * dtype_bytes(tensor.dtype);
   if (tensor.dtype == DType::kF32) {
-    std::memcpy(out.data(), source, out.size_bytes());
+    if (!out.empty()) std::memcpy(out.data(), source, out.size_bytes());  // empty: perhaps no memory behind it
   } else if (tensor.dtype == DType::kBf16 || tensor.dtype == DType::kF16) {
     const bool is_bf16 = tensor.dtype == DType::kBf16;
     for (std::size_t i = 0; i < out.size(); ++i) {

@@ -60,10 +60,12 @@ std::unique_ptr<Buffer> ReferenceBackend::allocate(std::size_t bytes) {
 }
 
 void ReferenceBackend::upload(const void* host, TensorView destination) {
-  std::memcpy(destination.data, host, destination.bytes());
+  if (destination.bytes() > 0) std::memcpy(destination.data, host, destination.bytes());
 }
 
-void ReferenceBackend::download(ConstTensorView source, void* host) { std::memcpy(host, source.data, source.bytes()); }
+void ReferenceBackend::download(ConstTensorView source, void* host) {
+  if (source.bytes() > 0) std::memcpy(host, source.data, source.bytes());
+}
 
 std::unique_ptr<KvCache> ReferenceBackend::make_kv_cache(const KvCacheShape& shape) {
   return std::make_unique<Cache>(shape);
