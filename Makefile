@@ -52,7 +52,7 @@ tsan: ## thread pool and concurrent sessions under ThreadSanitizer
 	cmake --build build/tsan -j $(JOBS) --target $(TSAN_TESTS)
 	$(fixed_addresses) ctest --test-dir build/tsan -j $(JOBS) --output-on-failure --no-tests=error -R $(call names_to_regex,$(TSAN_TESTS))
 
-check-fullsize: build ## synthetic checkpoints of the true 0.6B and 1.7B sizes against the reference (memory: 16 GB)
+check-fullsize: build ## synthetic checkpoints of the true 0.6B and 1.7B sizes against the reference (memory: 12 GB)
 	ctest --test-dir build/release --output-on-failure --no-tests=error -L fullsize
 
 format: ## clang-format on every C++ file
