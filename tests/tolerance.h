@@ -8,6 +8,14 @@ namespace qasr::tolerance {
 // 4e-6 at k = 4,320, the longest chain of the model; times five for the worst of many outputs.
 inline constexpr float kProduct = 2e-5f;
 
+// The same for quantised rows, whose integers are exact: only scales and sums of blocks round. Inputs of the tests
+// reach 50, results 40.
+inline constexpr float kQuantizedProduct = 1e-4f;
+
+// The stem with 8-bit activations: where two backends' activations lie on both sides of a rounding boundary, they
+// differ by one step of 1/127 of their block's largest, times a weight.
+inline constexpr float kQuantizedStem = 2e-2f;
+
 // silu(gate) * up: the product's error of one factor times the other, which reaches 8 in the tests.
 inline constexpr float kGateUp = 8e-5f;
 

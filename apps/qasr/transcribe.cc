@@ -19,6 +19,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <memory>
 
 #include "demo_model.h"
@@ -39,6 +40,13 @@ constexpr const char* kExamples =
     "  qasr transcribe --model Qwen3-ASR-0.6B --context 'Names: Grace Hopper, Howard Aiken' talk.ogg\n"
     "  qasr transcribe --json *.wav > transcripts.jsonl\n"
     "  ffmpeg -i film.mkv -f wav - | qasr transcribe -\n";
+
+const std::map<std::string, WeightFormat> kWeightFormats = {
+    {"auto", WeightFormat::kAuto},  {"stored", WeightFormat::kStored}, {"f32", WeightFormat::kF32},
+    {"bf16", WeightFormat::kBf16},  {"q8", WeightFormat::kQ8},         {"q4", WeightFormat::kQ4},
+    {"q4g32", WeightFormat::kQ4G32}};
+const std::map<std::string, KvCacheFormat> kKvCacheFormats = {
+    {"auto", KvCacheFormat::kAuto}, {"f32", KvCacheFormat::kF32}, {"bf16", KvCacheFormat::kBf16}};
 
 class Stopwatch {
  public:
@@ -115,10 +123,8 @@ void log_line(std::string_view line) { print_error(line); }
 EngineOptions engine_options(const TranscribeArguments& arguments) {
   EngineOptions options;
   options.backend = arguments.backend == "reference" ? BackendKind::kReference : BackendKind::kCpu;
-  options.weights = arguments.weights == "f32"    ? WeightFormat::kF32
-                    : arguments.weights == "bf16" ? WeightFormat::kBf16
-                                                  : WeightFormat::kAuto;
-  options.kv_cache = arguments.kv_cache == "bf16" ? KvCacheFormat::kBf16 : KvCacheFormat::kF32;
+  options.weights = kWeightFormats.at(arguments.weights);
+  options.kv_cache = kKvCacheFormats.at(arguments.kv_cache);
   options.n_threads = arguments.n_threads;
   if (const char* isa = std::getenv("QASR_CPU_ISA")) options.cpu_isa = isa;
   if (!arguments.quiet) options.log = log_line;
@@ -196,11 +202,17 @@ CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
       ->type_name("S");
   command->add_flag("--no-pad", arguments.no_pad,
                     "Leave recordings under 0.5 s unpadded, as the official package does");
-  command->add_option("--weights", arguments.weights, "Weights in memory: auto (as stored), f32 or bf16")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+  command
+      ->add_option(
+          "--weights", arguments.weights,
+          "Weights in memory: auto (q8), q8, q4 (4-bit decoder layers), q4g32 (the same, finer), bf16, f32, or "
+          "stored (as the checkpoint has them)")
+      ->check(CLI::IsMember(kWeightFormats))
       ->type_name("FORMAT");
-  command->add_option("--kv-cache", arguments.kv_cache, "Keys and values in memory: f32, or bf16 for half the memory")
-      ->check(CLI::IsMember({"f32", "bf16"}))
+  command
+      ->add_option("--kv-cache", arguments.kv_cache,
+                   "Keys and values in memory: auto (f32 with f32 weights, else bf16)")
+      ->check(CLI::IsMember(kKvCacheFormats))
       ->type_name("FORMAT");
   command->add_option("--backend", arguments.backend, "cpu, or reference (plain loops, slow)")
       ->check(CLI::IsMember({"cpu", "reference"}))

@@ -14,7 +14,7 @@ struct TranscribeArguments {
   std::string model_dir;           ///< empty: the demonstration model
   std::string language = "auto";
   std::string context;
-  std::string weights = "auto", kv_cache = "f32", backend = "cpu";
+  std::string weights = "auto", kv_cache = "auto", backend = "cpu";
   int n_threads = 0, max_tokens = 0;
   double max_segment_s = 0;
   bool json = false, timings = false, quiet = false, no_pad = false;

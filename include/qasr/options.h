@@ -10,15 +10,20 @@
 
 namespace qasr {
 
-/// How weight matrices are held in memory.
+/// How weight matrices are held in memory. Norms, biases and the first convolution are always exact.
 enum class WeightFormat {
-  kAuto,  ///< what the checkpoint stores: bf16 stays bf16, everything else becomes f32
-  kF32,   ///< widened to f32
-  kBf16,  ///< rounded to bf16 (nothing is lost when the checkpoint is bf16)
+  kAuto,    ///< kQ8
+  kStored,  ///< what the checkpoint stores: bf16 stays bf16, everything else becomes f32
+  kF32,     ///< widened to f32
+  kBf16,    ///< rounded to bf16 (nothing is lost when the checkpoint is bf16)
+  kQ8,      ///< 8-bit integers in blocks of 32 with a scale each; activations are rounded to 8 bits in blocks of 32
+  kQ4,      ///< decoder layers in 4 bits, groups of 64 with scale and bias; encoder, embedding and head as kQ8
+  kQ4G32,   ///< the same with groups of 32: closer, 11 % larger
 };
 
 /// How keys and values of past tokens are held in memory.
 enum class KvCacheFormat {
+  kAuto,  ///< kF32 with f32 weights, else kBf16
   kF32,   ///< exact
   kBf16,  ///< half the memory; keys and values are rounded to 8 bits of mantissa
 };
@@ -32,9 +37,9 @@ enum class BackendKind {
 struct EngineOptions {
   BackendKind backend = BackendKind::kCpu;
   WeightFormat weights = WeightFormat::kAuto;
-  KvCacheFormat kv_cache = KvCacheFormat::kF32;
-  int n_threads = 0;    ///< 0: one per core available to the process
-  std::string cpu_isa{};  ///< "generic", "avx2", "avx512", "neon"; empty: the best one supported
+  KvCacheFormat kv_cache = KvCacheFormat::kAuto;
+  int n_threads = 0;      ///< 0: one per core available to the process
+  std::string cpu_isa{};  ///< "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon"; empty: the best one supported
   /// Receives warnings and progress, one line without newline at a time; empty: silence.
   std::function<void(std::string_view)> log{};
 };

@@ -67,7 +67,7 @@ class Decoder {
         sin_(backend, angles(false), {Model::kMaxPositions, model.head_dim / 2}) {
     const TestTensor w(random_floats(static_cast<std::size_t>(model.qkv_rows() * Model::kHidden), 1),
                        {model.qkv_rows(), Model::kHidden});
-    qkv_ = backend.make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
+    qkv_ = backend.make_linear({&w.tensor, 1}, {}, WeightFormat::kStored);
     cache_ = backend.make_kv_cache(
         {Model::kLayers, model.n_kv_heads, model.head_dim, model.page_tokens, Model::kPages, model.cache});
   }

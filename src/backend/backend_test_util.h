@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -158,7 +159,12 @@ class BackendTest : public ::testing::TestWithParam<std::string> {
   std::unique_ptr<Backend> cpu_ = make_cpu_backend(3, GetParam());
 };
 
-inline std::string isa_name(const ::testing::TestParamInfo<std::string>& isa) { return isa.param; }
+/// "avx512_vnni": test names have no dashes.
+inline std::string isa_name(const ::testing::TestParamInfo<std::string>& isa) {
+  std::string name = isa.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
 
 #define QASR_FOR_EVERY_ISA(suite) \
   INSTANTIATE_TEST_SUITE_P(Isa, suite, ::testing::ValuesIn(::qasr::cpu::supported_isas()), ::qasr::test::isa_name)

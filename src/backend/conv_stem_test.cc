@@ -15,7 +15,7 @@ struct Case {
 };
 
 Floats run(Backend& backend, const Case& c, const Floats& x, DType dtype = DType::kF32,
-           WeightFormat format = WeightFormat::kAuto) {
+           WeightFormat format = WeightFormat::kStored) {
   const auto n = static_cast<std::size_t>(c.channels);
   const float scale = 1.5f * std::sqrt(3.0f / (9.0f * static_cast<float>(c.channels)));
   const TestTensor w1(random_floats(n * 9, 1), {c.channels, 1, 3, 3}, dtype);

@@ -41,8 +41,8 @@ TEST_P(LinearTest, AgreesWithReference) {
     const TestTensor b(random_floats(static_cast<std::size_t>(c.out), 3), {c.out});
     for (bool bias : {false, true}) {
       std::span<const HostTensor> biases(&b.tensor, bias ? 1 : 0);
-      const auto cpu_w = cpu_->make_linear({&w.tensor, 1}, biases, WeightFormat::kAuto);
-      const auto ref_w = reference_->make_linear({&w.tensor, 1}, biases, WeightFormat::kAuto);
+      const auto cpu_w = cpu_->make_linear({&w.tensor, 1}, biases, WeightFormat::kStored);
+      const auto ref_w = reference_->make_linear({&w.tensor, 1}, biases, WeightFormat::kStored);
       EXPECT_EQ(cpu_w->has_bias(), bias);
       EXPECT_GE(cpu_w->bytes(), static_cast<std::size_t>(c.out * c.in) * 4);
       for (Activation activation : {Activation::kNone, Activation::kGelu}) {
@@ -65,10 +65,10 @@ TEST_P(LinearTest, StacksMatrices) {
   const HostTensor matrices[] = {a.tensor, b.tensor, c.tensor}, biases[] = {ba.tensor, bb.tensor, bc.tensor};
   const Case whole{rows, 62, in};
   const Floats x = random_floats(static_cast<std::size_t>(rows * in), 7);
-  const Floats stacked = run_linear(*cpu_, whole, x, *cpu_->make_linear(matrices, biases, WeightFormat::kAuto), {});
+  const Floats stacked = run_linear(*cpu_, whole, x, *cpu_->make_linear(matrices, biases, WeightFormat::kStored), {});
   std::int64_t column = 0;
   for (std::size_t part = 0; part < 3; column += sizes[part++]) {
-    const auto w = cpu_->make_linear({&matrices[part], 1}, {&biases[part], 1}, WeightFormat::kAuto);
+    const auto w = cpu_->make_linear({&matrices[part], 1}, {&biases[part], 1}, WeightFormat::kStored);
     const Floats alone = run_linear(*cpu_, {rows, sizes[part], in}, x, *w, {});
     for (std::int64_t row = 0; row < rows; ++row) {
       expect_same(rows_of(stacked, 1, row * 62 + column, sizes[part]), rows_of(alone, sizes[part], row, 1), "part");
@@ -80,7 +80,7 @@ TEST_P(LinearTest, RowsDoNotDependOnTheirNumber) {
   for (const auto& [out, in] : {std::pair<std::int64_t, std::int64_t>{70, 515}, {193, 64}}) {
     for (DType dtype : {DType::kF32, DType::kBf16}) {
       const TestTensor w(random_floats(static_cast<std::size_t>(out * in), 2), {out, in}, dtype);
-      const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
+      const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kStored);
       constexpr std::int64_t kMost = 160;
       const Floats x = random_floats(static_cast<std::size_t>(kMost * in), 1);
       Floats single;
@@ -103,7 +103,7 @@ TEST_P(LinearTest, FormatsOfTheSameValuesAgreeBitForBit) {
     const Case c{rows, 100, 333};
     const Floats x = random_floats(static_cast<std::size_t>(c.rows * c.in), 1);
     const TestTensor w(random_floats(static_cast<std::size_t>(c.out * c.in), 2), {c.out, c.in}, DType::kBf16);
-    const auto narrow = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
+    const auto narrow = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kStored);
     const auto wide = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kF32);
     EXPECT_LT(narrow->bytes(), wide->bytes());
     expect_same(run_linear(*cpu_, c, x, *narrow, {}), run_linear(*cpu_, c, x, *wide, {}), "bf16 against f32");
@@ -116,7 +116,7 @@ TEST_P(LinearTest, RoundsToBf16WhenAsked) {
   for (DType dtype : {DType::kF32, DType::kF16}) {
     const TestTensor w(random_floats(static_cast<std::size_t>(c.out * c.in), 2, weight_scale(c.in)), {c.out, c.in},
                        dtype);
-    for (WeightFormat format : {WeightFormat::kAuto, WeightFormat::kBf16}) {
+    for (WeightFormat format : {WeightFormat::kStored, WeightFormat::kBf16}) {
       const auto cpu_w = cpu_->make_linear({&w.tensor, 1}, {}, format);
       const auto ref_w = reference_->make_linear({&w.tensor, 1}, {}, format);
       expect_close(run_linear(*cpu_, c, x, *cpu_w, {}), run_linear(*reference_, c, x, *ref_w, {}), tolerance::kProduct,
@@ -132,7 +132,7 @@ TEST_P(LinearTest, GeluIsExactOverItsRange) {
   Floats x;
   for (int i = -8000; i <= 8000; ++i) x.push_back(static_cast<float>(i) / 1000);
   const Case c{static_cast<std::int64_t>(x.size()), 1, 1};
-  const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
+  const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kStored);
   Floats expected;
   for (double v : x) expected.push_back(static_cast<float>(0.5 * v * std::erfc(-v / std::sqrt(2.0))));
   expect_close(run_linear(*cpu_, c, x, *weight, {Activation::kGelu}), expected, tolerance::kGelu, "gelu");
@@ -140,16 +140,16 @@ TEST_P(LinearTest, GeluIsExactOverItsRange) {
 
 TEST_P(LinearTest, RefusesIntegersAndWrongShapes) {
   TestTensor w(random_floats(12, 1), {3, 4});
-  const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
+  const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kStored);
   const Input x(*cpu_, random_floats(10, 1), {2, 5});
   const Output y(*cpu_, {2, 3});
   EXPECT_THROW(cpu_->linear(x, *weight, y, {}), Error);
   w.tensor.dtype = DType::kI32;
-  EXPECT_THROW(cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto), Error);
+  EXPECT_THROW(cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kStored), Error);
 }
 
 Floats run_gate_up(Backend& backend, const Case& c, const Floats& x, const HostTensor& gate, const HostTensor& up) {
-  const auto w = backend.make_gate_up(gate, up, WeightFormat::kAuto);
+  const auto w = backend.make_gate_up(gate, up, WeightFormat::kStored);
   const Input input(backend, x, {c.rows, c.in});
   const Output y(backend, {c.rows, c.out});
   backend.gate_up_silu(input, *w, y);
@@ -171,7 +171,7 @@ TEST_P(LinearTest, GateUpAgreesWithReferenceAndSingleRows) {
 
 std::vector<std::int32_t> run_argmax(Backend& backend, const Case& c, const Floats& x, const HostTensor& head,
                                      Floats* logits = nullptr) {
-  const auto w = backend.make_linear({&head, 1}, {}, WeightFormat::kAuto);
+  const auto w = backend.make_linear({&head, 1}, {}, WeightFormat::kStored);
   const Input input(backend, x, {c.rows, c.in});
   const Output scratch(backend, {c.rows, c.out});
   std::vector<std::int32_t> ids(static_cast<std::size_t>(c.rows), -7);
@@ -220,7 +220,7 @@ TEST_P(LinearTest, EmbedReturnsTheStoredRows) {
     const TestTensor table(random_floats(static_cast<std::size_t>(vocab * hidden), 2), {vocab, hidden}, dtype);
     const std::vector<std::int32_t> ids = {0, 100, 31, 32, 33, 7, 7};
     const auto run = [&](Backend& backend) {
-      const auto w = backend.make_linear({&table.tensor, 1}, {}, WeightFormat::kAuto);
+      const auto w = backend.make_linear({&table.tensor, 1}, {}, WeightFormat::kStored);
       const Output y(backend, {static_cast<std::int64_t>(ids.size()), hidden});
       backend.embed(*w, ids, y);
       return y.read();
@@ -231,7 +231,7 @@ TEST_P(LinearTest, EmbedReturnsTheStoredRows) {
 
 TEST_P(LinearTest, ZeroRows) {
   const TestTensor w(random_floats(12, 1), {3, 4});
-  const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
+  const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kStored);
   EXPECT_TRUE(run_linear(*cpu_, {0, 3, 4}, {}, *weight, {}).empty());
   EXPECT_TRUE(run_gate_up(*cpu_, {0, 3, 4}, {}, w.tensor, w.tensor).empty());
   EXPECT_TRUE(run_argmax(*cpu_, {0, 3, 4}, {}, w.tensor).empty());

@@ -9,15 +9,38 @@
 
 #include "base/platform.h"
 
+#if defined(QASR_X86_64)
+#include <cpuid.h>
+#endif
+
 namespace qasr {
+namespace {
+
+#if defined(QASR_X86_64)
+// Two features that __builtin_cpu_supports of Clang 14 and GCC 12 does not know. Both use the registers of AVX2, whose
+// support by the operating system it has checked.
+bool has_f16c() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx >> 29 & 1) != 0;
+}
+
+bool has_avx_vnni() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax >> 4 & 1) != 0;
+}
+#endif
+
+}  // namespace
 
 CpuFeatures cpu_features() {
   CpuFeatures features;
 #if defined(QASR_X86_64)
   __builtin_cpu_init();
-  features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+  features.avx2_vnni = features.avx2 && has_avx_vnni();
   features.avx512 = features.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                     __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  features.avx512_vnni = features.avx512 && __builtin_cpu_supports("avx512vnni");
 #elif defined(QASR_AARCH64)
   features.neon = true;
 #endif

@@ -28,20 +28,25 @@ int answer_budget(const TextDecoderConfig& config, std::size_t n_prompt_tokens, 
   const int needed = max_tokens > 0 ? budget : budget / 2;
   if (room < needed) {
     throw Error(ErrorCode::kInput, "audio too long: a segment of " + std::to_string(std::lround(duration_s)) +
-                                       " s needs " + std::to_string(n_prompt_tokens) + " positions for the prompt and " +
-                                       std::to_string(needed) + " for the answer, the model has " +
-                                       std::to_string(config.max_positions) +
+                                       " s needs " + std::to_string(n_prompt_tokens) +
+                                       " positions for the prompt and " + std::to_string(needed) +
+                                       " for the answer, the model has " + std::to_string(config.max_positions) +
                                        "; set a smaller max_segment_s so that it is cut at a pause");
   }
   return std::min(budget, room);
 }
 
+DType kv_cache_dtype(const EngineOptions& options) {
+  const bool exact = options.kv_cache == KvCacheFormat::kF32 ||
+                     (options.kv_cache == KvCacheFormat::kAuto && options.weights == WeightFormat::kF32);
+  return exact ? DType::kF32 : DType::kBf16;
+}
+
 void make_room(const Engine::Impl& engine, std::int64_t n_positions, SegmentWorkspace& workspace) {
   if (workspace.kv_pool != nullptr && workspace.kv_pool->n_positions() >= n_positions) return;
   workspace.kv_pool.reset();  // first, so that old and new pool never exist side by side
-  const DType dtype = engine.options.kv_cache == KvCacheFormat::kBf16 ? DType::kBf16 : DType::kF32;
-  workspace.kv_pool =
-      std::make_unique<KvPool>(*engine.backend, engine.model->config().text, n_positions, dtype);
+  workspace.kv_pool = std::make_unique<KvPool>(*engine.backend, engine.model->config().text, n_positions,
+                                               kv_cache_dtype(engine.options));
 }
 
 }  // namespace
@@ -69,7 +74,8 @@ Segment transcribe_segment(const Engine::Impl& engine, std::span<const float> sa
 
   // Checked before the encoder runs: a prompt that cannot fit should not cost minutes first.
   const int n_audio_tokens = model.encoder().n_audio_tokens(log_mel.n_frames);
-  const std::vector<std::int32_t> prompt = model.prompt().build(options.context, options.forced_language, n_audio_tokens);
+  const std::vector<std::int32_t> prompt =
+      model.prompt().build(options.context, options.forced_language, n_audio_tokens);
   const int budget = answer_budget(model.config().text, prompt.size(), duration_s, options.max_tokens);
   make_room(engine, static_cast<std::int64_t>(prompt.size()) + budget, workspace);
 

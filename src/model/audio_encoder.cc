@@ -5,6 +5,8 @@
 #include <cmath>
 #include <string>
 
+#include "model/weight_formats.h"
+
 namespace qasr {
 namespace {
 
@@ -42,8 +44,9 @@ std::vector<float> sinusoidal_positions(int n_positions, int dim) {
 }
 
 AudioEncoder::AudioEncoder(const AudioEncoderConfig& config, const WeightStore& weights, Backend& backend,
-                           WeightFormat format)
+                           WeightFormat model_format)
     : config_(config), backend_(backend) {
+  const WeightFormat format = matrix_format(model_format, MatrixRole::kEncoder);
   const auto tensor = [&](const std::string& name) -> const HostTensor& {
     return weights.tensor("audio_tower." + name);
   };
@@ -86,7 +89,8 @@ AudioEncoder::AudioEncoder(const AudioEncoderConfig& config, const WeightStore& 
 
 int AudioEncoder::n_audio_tokens(const AudioEncoderConfig& config, int n_frames) {
   const int chunk = config.chunk_frames();
-  return static_cast<int>(n_frames / chunk * conv_out_length(chunk, kConvs) + conv_out_length(n_frames % chunk, kConvs));
+  return static_cast<int>(n_frames / chunk * conv_out_length(chunk, kConvs) +
+                          conv_out_length(n_frames % chunk, kConvs));
 }
 
 void AudioEncoder::forward(std::span<const LogMelSpectrogram* const> features, ShortClipPadding padding,
@@ -171,8 +175,8 @@ TensorView AudioEncoder::embed_chunks(std::span<const Window> windows, EncoderWo
   for (const Window& window : windows) {
     for (const Chunk& chunk : window.chunks) {
       for (int mel = 0; mel < config_.n_mels; ++mel) {
-        const auto row = chunk.features->values.begin() +
-                         static_cast<std::ptrdiff_t>(mel) * chunk.features->n_frames + chunk.first_frame;
+        const auto row = chunk.features->values.begin() + static_cast<std::ptrdiff_t>(mel) * chunk.features->n_frames +
+                         chunk.first_frame;
         host.insert(host.end(), row, row + chunk.n_frames);
         host.insert(host.end(), static_cast<std::size_t>(width - chunk.n_frames), 0.0F);
       }

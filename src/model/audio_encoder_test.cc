@@ -33,9 +33,9 @@ class AudioEncoderTest : public ::testing::TestWithParam<const char*> {
       : model_(synthetic_model("tiny_a")),
         files_(synthetic_checkpoint(model_)),
         weights_(files_, model_.config),
-        backend_(make_backend({.backend = std::string(GetParam()) == "cpu" ? BackendKind::kCpu
-                                                                           : BackendKind::kReference})),
-        encoder_(model_.config.audio, weights_, *backend_, WeightFormat::kAuto) {}
+        backend_(
+            make_backend({.backend = std::string(GetParam()) == "cpu" ? BackendKind::kCpu : BackendKind::kReference})),
+        encoder_(model_.config.audio, weights_, *backend_, WeightFormat::kStored) {}
 
   std::vector<float> encode(std::vector<const LogMelSpectrogram*> batch,
                             ShortClipPadding padding = ShortClipPadding::kOfficial) {
@@ -56,7 +56,8 @@ class AudioEncoderTest : public ::testing::TestWithParam<const char*> {
 
 TEST_P(AudioEncoderTest, BatchOfMixedLengthsEqualsSingleRunsBitForBit) {
   std::vector<LogMelSpectrogram> recordings;
-  for (const int n_frames : {1, 57, 100, 850, 99, 1650, 0, 801}) recordings.push_back(synthetic_features(128, n_frames));
+  for (const int n_frames : {1, 57, 100, 850, 99, 1650, 0, 801})
+    recordings.push_back(synthetic_features(128, n_frames));
   std::vector<const LogMelSpectrogram*> batch;
   std::vector<float> singles;
   for (const LogMelSpectrogram& recording : recordings) {

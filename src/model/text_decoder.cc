@@ -5,6 +5,8 @@
 #include <cmath>
 #include <string>
 
+#include "model/weight_formats.h"
+
 namespace qasr {
 namespace {
 
@@ -15,8 +17,8 @@ constexpr std::int64_t kPassRows = 1024;
 }  // namespace
 
 struct TextDecoder::Part {
-  std::size_t input = 0;       // index into the inputs
-  std::size_t first_id = 0;    // into PrefillInput::ids
+  std::size_t input = 0;     // index into the inputs
+  std::size_t first_id = 0;  // into PrefillInput::ids
   std::size_t n_ids = 0;
   std::int64_t first_audio_row = 0;
   std::int64_t n_audio_rows = 0;
@@ -42,14 +44,16 @@ void rope_tables(std::int64_t n_positions, int head_dim, double theta, std::vect
 }
 
 TextDecoder::TextDecoder(const TextDecoderConfig& config, int audio_token_id, const WeightStore& weights,
-                         Backend& backend, WeightFormat format)
+                         Backend& backend, WeightFormat model_format)
     : config_(config), audio_token_id_(audio_token_id), backend_(backend) {
+  const WeightFormat format = matrix_format(model_format, MatrixRole::kDecoderLayer);
   const auto vector = [&](const std::string& name) { return upload_f32(backend, weights.tensor(name)); };
   const auto linear = [&](const std::string& name) {
     const HostTensor matrix[] = {weights.tensor(name)};
     return backend.make_linear(matrix, {}, format);
   };
-  embedding_ = linear("model.embed_tokens.weight");
+  const HostTensor embedding[] = {weights.tensor("model.embed_tokens.weight")};
+  embedding_ = backend.make_linear(embedding, {}, matrix_format(model_format, MatrixRole::kEmbedding));
   for (int index = 0; index < config.n_layers; ++index) {
     const std::string layer = "model.layers." + std::to_string(index) + ".", attn = layer + "self_attn.";
     const HostTensor qkv[] = {weights.tensor(attn + "q_proj.weight"), weights.tensor(attn + "k_proj.weight"),
@@ -136,8 +140,7 @@ void TextDecoder::embed_parts(std::span<const Part> parts, DecoderWorkspace& wor
     workspace.n_past.push_back(part.source->sequence->length());
     workspace.pages.push_back(part.source->sequence->pages());
   }
-  const TensorView x =
-      workspace.x.resize(backend_, {static_cast<std::int64_t>(workspace.ids.size()), config_.hidden});
+  const TensorView x = workspace.x.resize(backend_, {static_cast<std::int64_t>(workspace.ids.size()), config_.hidden});
   backend_.embed(*embedding_, workspace.ids, x);
   for (std::size_t p = 0; p < parts.size(); ++p) {
     if (parts[p].n_audio_rows == 0) continue;

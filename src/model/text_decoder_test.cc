@@ -30,9 +30,9 @@ class TextDecoderTest : public ::testing::TestWithParam<const char*> {
       : model_(synthetic_model("tiny_b")),
         files_(synthetic_checkpoint(model_)),
         weights_(files_, model_.config),
-        backend_(make_backend({.backend = std::string(GetParam()) == "cpu" ? BackendKind::kCpu
-                                                                           : BackendKind::kReference})),
-        decoder_(model_.config.text, model_.config.audio_token_id, weights_, *backend_, WeightFormat::kAuto),
+        backend_(
+            make_backend({.backend = std::string(GetParam()) == "cpu" ? BackendKind::kCpu : BackendKind::kReference})),
+        decoder_(model_.config.text, model_.config.audio_token_id, weights_, *backend_, WeightFormat::kStored),
         pool_(*backend_, model_.config.text, 20000, DType::kF32) {}
 
   std::vector<float> logits() {

@@ -17,7 +17,7 @@ TEST(HeldOut, EveryTranscriptIsTheReferences) {
   std::ifstream file(source / "tests/golden/demo/heldout.json");
   ASSERT_TRUE(file);
   const nlohmann::json golden = nlohmann::json::parse(file);
-  Session session(Engine::open(source / "models/demo-en"));
+  Session session(Engine::open(source / "models/demo-en", {.weights = WeightFormat::kF32}));
   int n_recordings = 0, n_words = 0, n_edits = 0;
   for (const nlohmann::json& recording : golden.at("recordings")) {
     const std::string name = recording.at("file");

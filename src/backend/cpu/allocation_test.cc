@@ -47,11 +47,11 @@ TEST_P(AllocationTest, RepeatedDecodeStepsAllocateNothing) {
   constexpr int kHeads = 4, kKvHeads = 2, kDim = 16;
   const auto matrix = [&](std::int64_t out, std::int64_t in) {
     const TestTensor w(random_floats(static_cast<std::size_t>(out * in), 1), {out, in}, DType::kBf16);
-    return cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
+    return cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kStored);
   };
   const TestTensor gate(random_floats(kFf * kHidden, 2), {kFf, kHidden}),
       up(random_floats(kFf * kHidden, 3), {kFf, kHidden});
-  const auto gate_up = cpu_->make_gate_up(gate.tensor, up.tensor, WeightFormat::kAuto);
+  const auto gate_up = cpu_->make_gate_up(gate.tensor, up.tensor, WeightFormat::kStored);
   const auto qkv = matrix((kHeads + 2 * kKvHeads) * kDim, kHidden), out = matrix(kHidden, kHeads * kDim);
   const auto down = matrix(kHidden, kFf), head = matrix(kVocab, kHidden);
   const auto cache = cpu_->make_kv_cache({1, kKvHeads, kDim, 16, 40, DType::kF32});

@@ -31,7 +31,7 @@ void CpuBackend::argmax_logits(ConstTensorView x, const LinearWeight& head, Tens
   const auto n_rows = static_cast<std::size_t>(x.rows());
   const std::size_t vocab = matrix.n_features;
   float* out = logits.as<float>();
-  const ProductPlan plan = plan_product(context_, matrix.panels, n_rows, 1, false);
+  const ProductPlan plan = plan_product(context_, matrix, n_rows, 1, false);
   auto lease = context_.scratch.lease(ScratchPool::bytes_for<Best>(plan.n_panel_blocks * n_rows));
   Best* bests = lease.take<Best>(plan.n_panel_blocks * n_rows);  // [n_panel_blocks, n_rows]
   dense_product(context_, plan, x.as<float>(), n_rows, matrix, [&](const SumTile& tile) {

@@ -13,42 +13,94 @@ constexpr std::size_t kTaps = 9;
 // Images of one stage: [n_images, height, width, channels].
 struct Images {
   std::size_t n_images, height, width, channels;
-  std::size_t elements() const { return n_images * height * width * channels; }
+  std::size_t positions() const { return n_images * height * width; }
+  std::size_t elements() const { return positions() * channels; }
   Images next(std::size_t out_channels) const {
     return {n_images, (height - 1) / 2 + 1, (width - 1) / 2 + 1, out_channels};
   }
 };
 
 // Addresses of the nine taps of output position (image, row, column); a tap in the padding reads zeros.
-void fill_taps(const Images& in, const float* data, const float* zeros, std::size_t image, std::size_t row,
-               std::size_t column, const float** taps) {
+//   data  positions of the image, `position_size` elements apart
+template <typename T>
+void fill_taps(const Images& in, const T* data, std::size_t position_size, const T* zeros, std::size_t image,
+               std::size_t row, std::size_t column, const T** taps) {
   for (std::size_t tap = 0; tap < kTaps; ++tap) {
     // 2 * position + tap - 1; the padding above and left wraps around to huge and fails the comparison too.
     const std::size_t y = 2 * row + tap / 3 - 1, x = 2 * column + tap % 3 - 1;
     const bool inside = y < in.height && x < in.width;
-    taps[tap] = inside ? data + ((image * in.height + y) * in.width + x) * in.channels : zeros;
+    taps[tap] = inside ? data + ((image * in.height + y) * in.width + x) * position_size : zeros;
   }
 }
 
-// out = gelu(conv(in) + bias), 3x3, stride 2, padding 1.    out  [n_images, height', width', channels']
-void convolve(const Context& context, const Images& in, const float* data, const float* zeros,
-              const PackedMatrix& weight, float* out) {
-  const Images shape = in.next(weight.n_features);
-  const std::size_t positions = shape.height * shape.width, n_rows = shape.n_images * positions;
-  const isa::KernelTable& isa = context.isa;
+// Calls finish(SumTile) for the products of every output position with the weights, 3x3, stride 2, padding 1.
+template <typename Finish>
+void convolve_floats(const Context& context, const Images& in, const float* data, const float* zeros,
+                     const PackedMatrix& weight, std::size_t panel_multiple, const Finish& finish) {
+  const Images out = in.next(weight.n_features);
+  const std::size_t n_rows = out.positions(), per_image = out.height * out.width;
   const auto fill = [&](std::size_t begin, std::size_t count, const float** taps) {
     for (std::size_t i = begin; i < begin + count; ++i, taps += kTaps) {
-      fill_taps(in, data, zeros, i / positions, i % positions / shape.width, i % shape.width, taps);
+      fill_taps(in, data, in.channels, zeros, i / per_image, i % per_image / out.width, i % out.width, taps);
     }
   };
-  const ProductPlan plan = plan_product(context, weight.panels, n_rows, 1, true);
-  blocked_product(context, plan, n_rows, kTaps, in.channels, fill, weight, [&](const SumTile& tile) {
-    const std::size_t column = tile.panel_begin * isa.panel_width;
-    const std::size_t columns = std::min(tile.n_panels * isa.panel_width, shape.channels - column);
-    isa.finish_linear(tile.sums, tile.stride, tile.n_rows, columns, {.bias = weight.bias_from(column), .gelu = true},
-                      out + tile.row_begin * shape.channels + column, shape.channels);
-  });
+  const ProductPlan plan = plan_product(context, weight, n_rows, panel_multiple, true);
+  blocked_product(context, plan, n_rows, kTaps, in.channels, fill, weight, finish);
 }
+
+// The same with 8-bit activations: one record per input position, `zeros` is a record of zeros.
+template <typename Finish>
+void convolve_records(const Context& context, const Images& in, const isa::RecordLayout& layout, const std::byte* data,
+                      const std::byte* zeros, const PackedMatrix& weight, std::size_t panel_multiple,
+                      const Finish& finish) {
+  const Images out = in.next(weight.n_features);
+  const std::size_t n_rows = out.positions();
+  auto lease = context.scratch.lease(ScratchPool::bytes_for<const std::byte*>(n_rows * kTaps));
+  const std::byte** taps = lease.take<const std::byte*>(n_rows * kTaps);
+  context.pool.parallel_for(out.n_images * out.height, [&](std::size_t line, int) {
+    for (std::size_t column = 0; column < out.width; ++column) {
+      fill_taps(in, data, layout.bytes, zeros, line / out.height, line % out.height, column,
+                taps + (line * out.width + column) * kTaps);
+    }
+  });
+  const ProductPlan plan = plan_product(context, weight, n_rows, panel_multiple, true);
+  quantized_product(context, plan, {taps, n_rows, kTaps, layout}, weight, finish);
+}
+
+// What follows a convolution: bias and GELU, then the image of the next stage, as floats or as records.
+struct FloatImage {
+  const isa::KernelTable& isa;
+  const PackedMatrix& weight;
+  float* out;  // [positions, channels]
+
+  void operator()(const SumTile& tile) const {
+    const std::size_t column = tile.panel_begin * isa.panel_width, channels = weight.n_features;
+    const std::size_t columns = std::min(tile.n_panels * isa.panel_width, channels - column);
+    isa.finish_linear(tile.sums, tile.stride, tile.n_rows, columns, {.bias = weight.bias_from(column), .gelu = true},
+                      out + tile.row_begin * channels + column, channels);
+  }
+};
+
+struct RecordImage {
+  const isa::KernelTable& isa;
+  const PackedMatrix& weight;
+  isa::RecordLayout layout;
+  std::byte* out;  // [positions] records
+
+  void operator()(const SumTile& tile) const {
+    const std::size_t column = tile.panel_begin * isa.panel_width;
+    const std::size_t columns = std::min(tile.n_panels * isa.panel_width, weight.n_features - column);
+    const bool is_last = column + columns == weight.n_features;
+    const std::size_t block = column / isa::kBlock;
+    const std::size_t n_blocks = (is_last ? layout.n_blocks : block + columns / isa::kBlock) - block;
+    isa.finish_linear(tile.sums, tile.stride, tile.n_rows, columns, {.bias = weight.bias_from(column), .gelu = true},
+                      tile.sums, tile.stride);
+    for (std::size_t row = 0; row < tile.n_rows; ++row) {
+      isa.quantize_row(tile.sums + row * tile.stride, columns, block, n_blocks, layout,
+                       out + (tile.row_begin + row) * layout.bytes);
+    }
+  }
+};
 
 // [image, row, column, channel] -> [image * width + column, channel * height + row]
 void transpose(const Context& context, const Images& in, const float* from, float* to) {
@@ -69,6 +121,38 @@ std::size_t chunks_per_pass(const Context& context, std::size_t chunk_bytes) {
   return std::max<std::size_t>(1, budget / std::max<std::size_t>(1, chunk_bytes));
 }
 
+// Memory of the stages of one pass.
+struct StemScratch {
+  float *one = nullptr, *two = nullptr, *three = nullptr;    // images as floats
+  std::byte *one_records = nullptr, *two_records = nullptr;  // images as records
+  float* zeros = nullptr;                                    // [channels]
+  std::byte* zero_record = nullptr;
+};
+
+void run_floats(const Context& context, const PackedConvStem& stem, const Images& in, const float* x,
+                const StemScratch& scratch) {
+  const Images a = in.next(stem.convs[0].n_features), b = a.next(stem.convs[1].n_features);
+  convolve_floats(context, in, x, scratch.zeros, stem.convs[0], 1, FloatImage{context.isa, stem.convs[0], scratch.one});
+  convolve_floats(context, a, scratch.one, scratch.zeros, stem.convs[1], 1,
+                  FloatImage{context.isa, stem.convs[1], scratch.two});
+  convolve_floats(context, b, scratch.two, scratch.zeros, stem.convs[2], 1,
+                  FloatImage{context.isa, stem.convs[2], scratch.three});
+}
+
+void run_records(const Context& context, const PackedConvStem& stem, const Images& in, const float* x,
+                 const StemScratch& scratch) {
+  const Images a = in.next(stem.convs[0].n_features), b = a.next(stem.convs[1].n_features);
+  const isa::RecordLayout layout = record_layout(context, stem.convs[1]);
+  // A tile of sums must hold whole blocks of the next stage's activations.
+  const std::size_t whole_blocks = std::max<std::size_t>(1, isa::kBlock / context.isa.panel_width);
+  convolve_floats(context, in, x, scratch.zeros, stem.convs[0], whole_blocks,
+                  RecordImage{context.isa, stem.convs[0], layout, scratch.one_records});
+  convolve_records(context, a, layout, scratch.one_records, scratch.zero_record, stem.convs[1], whole_blocks,
+                   RecordImage{context.isa, stem.convs[1], layout, scratch.two_records});
+  convolve_records(context, b, layout, scratch.two_records, scratch.zero_record, stem.convs[2], 1,
+                   FloatImage{context.isa, stem.convs[2], scratch.three});
+}
+
 }  // namespace
 
 void CpuBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y) {
@@ -77,21 +161,37 @@ void CpuBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorVie
   const auto channels = static_cast<std::size_t>(w.channels()), n_chunks = static_cast<std::size_t>(x.shape[0]);
   Images in{1, static_cast<std::size_t>(x.shape[1]), static_cast<std::size_t>(x.shape[2]), 1};
   const Images first = in.next(channels), second = first.next(channels), third = second.next(channels);
-  const std::size_t chunk_floats = first.elements() + second.elements() + third.elements();
-  const std::size_t per_pass = std::min(n_chunks, chunks_per_pass(context_, chunk_floats * sizeof(float)));
-  auto lease = context_.scratch.lease(ScratchPool::bytes_for<float>(per_pass * chunk_floats + channels));
-  float* one = lease.take<float>(per_pass * chunk_floats + channels);
-  float* two = one + per_pass * first.elements();
-  float* three = two + per_pass * second.elements();
-  float* zeros = three + per_pass * third.elements();
-  std::fill_n(zeros, channels, 0.0f);
+  const bool quantized = is_quantized(stem.convs[1].storage);
+  const std::size_t record_bytes = quantized ? record_layout(context_, stem.convs[1]).bytes : 0;
+  const std::size_t position_bytes = quantized ? record_bytes : channels * sizeof(float);
+  const std::size_t chunk_bytes =
+      (first.positions() + second.positions()) * position_bytes + third.elements() * sizeof(float);
+  const std::size_t per_pass = std::min(n_chunks, chunks_per_pass(context_, chunk_bytes));
+
+  const std::size_t one = per_pass * first.positions() * position_bytes;
+  const std::size_t two = per_pass * second.positions() * position_bytes;
+  const std::size_t three = per_pass * third.elements();
+  auto lease = context_.scratch.lease(ScratchPool::bytes_for<std::byte>(one) + ScratchPool::bytes_for<std::byte>(two) +
+                                      ScratchPool::bytes_for<float>(three) + ScratchPool::bytes_for<float>(channels) +
+                                      ScratchPool::bytes_for<std::byte>(record_bytes));
+  StemScratch scratch;
+  scratch.one_records = lease.take<std::byte>(one);
+  scratch.two_records = lease.take<std::byte>(two);
+  scratch.one = reinterpret_cast<float*>(scratch.one_records);
+  scratch.two = reinterpret_cast<float*>(scratch.two_records);
+  scratch.three = lease.take<float>(three);
+  scratch.zeros = lease.take<float>(channels);
+  std::fill_n(scratch.zeros, channels, 0.0f);
+  scratch.zero_record = lease.take<std::byte>(record_bytes);
+  std::fill_n(scratch.zero_record, record_bytes, std::byte{0});
+
   for (std::size_t chunk = 0; chunk < n_chunks; chunk += per_pass) {
     in.n_images = std::min(per_pass, n_chunks - chunk);
-    const Images a = in.next(channels), b = a.next(channels), c = b.next(channels);
-    convolve(context_, in, x.as<float>() + chunk * in.height * in.width, zeros, stem.convs[0], one);
-    convolve(context_, a, one, zeros, stem.convs[1], two);
-    convolve(context_, b, two, zeros, stem.convs[2], three);
-    transpose(context_, c, three, y.as<float>() + chunk * third.elements());
+    const float* from = x.as<float>() + chunk * in.height * in.width;
+    const auto run = quantized ? run_records : run_floats;
+    run(context_, stem, in, from, scratch);
+    const Images last = in.next(channels).next(channels).next(channels);
+    transpose(context_, last, scratch.three, y.as<float>() + chunk * third.elements());
   }
 }
 

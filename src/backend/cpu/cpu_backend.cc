@@ -51,10 +51,11 @@ std::unique_ptr<KvCache> CpuBackend::make_kv_cache(const KvCacheShape& shape) {
 std::unique_ptr<LinearWeight> CpuBackend::make_linear(std::span<const HostTensor> matrices,
                                                       std::span<const HostTensor> biases, WeightFormat format) {
   const std::int64_t features = check_make_linear(matrices, biases), depth = matrices[0].shape[1];
-  PackedMatrix packed =
-      pack_matrix(context_, matrices, static_cast<std::size_t>(depth),
-                  ceil_div(static_cast<std::size_t>(features), context_.isa.panel_width), stores_bf16(matrices, format),
-                  [&](std::size_t column) { return stacked_row(matrices, column); });
+  const PackSource source{.tensors = matrices,
+                          .depth = static_cast<std::size_t>(depth),
+                          .n_panels = ceil_div(static_cast<std::size_t>(features), context_.isa.panel_width),
+                          .source_row = [&](std::size_t column) { return stacked_row(matrices, column); }};
+  PackedMatrix packed = pack_matrix(context_, source, storage_of(matrices, format));
   packed.n_features = static_cast<std::size_t>(features);
   pack_bias(context_, biases, packed);
   return std::make_unique<PackedLinear>(features, depth, std::move(packed));
@@ -72,8 +73,11 @@ std::unique_ptr<LinearWeight> CpuBackend::make_gate_up(const HostTensor& gate, c
     if (row >= d_ff) return {};
     return {&parts[panel % 2], static_cast<std::int64_t>(row)};
   };
-  PackedMatrix packed = pack_matrix(context_, parts, static_cast<std::size_t>(gate.shape[1]), 2 * ceil_div(d_ff, width),
-                                    stores_bf16(parts, format), source_row);
+  const PackSource source{.tensors = parts,
+                          .depth = static_cast<std::size_t>(gate.shape[1]),
+                          .n_panels = 2 * ceil_div(d_ff, width),
+                          .source_row = source_row};
+  PackedMatrix packed = pack_matrix(context_, source, storage_of(parts, format));
   packed.n_features = d_ff;
   return std::make_unique<PackedLinear>(2 * gate.shape[0], gate.shape[1], std::move(packed));
 }
@@ -86,11 +90,16 @@ std::unique_ptr<ConvStemWeight> CpuBackend::make_conv_stem(std::span<const HostT
   for (std::size_t conv = 0; conv < 3; ++conv) {
     const std::span<const HostTensor> tensors(&weights[conv], 1);
     const auto inputs = static_cast<std::size_t>(weights[conv].shape[1]);
-    stem->convs[conv] = pack_matrix(
-        context_, tensors, kTaps * inputs, ceil_div(static_cast<std::size_t>(channels), context_.isa.panel_width),
-        stores_bf16(tensors, format), [&](std::size_t column) { return stacked_row(tensors, column); },
-        // From [input channel][tap] to [tap][input channel].
-        [inputs](std::size_t k) { return k % inputs * kTaps + k / inputs; });
+    const PackSource source{.tensors = tensors,
+                            .depth = kTaps * inputs,
+                            .n_panels = ceil_div(static_cast<std::size_t>(channels), context_.isa.panel_width),
+                            .n_segments = kTaps,
+                            .source_row = [&](std::size_t column) { return stacked_row(tensors, column); },
+                            // From [input channel][tap] to [tap][input channel].
+                            .depth_order = [inputs](std::size_t k) { return k % inputs * kTaps + k / inputs; }};
+    Storage storage = storage_of(tensors, format);
+    if (conv == 0 && is_quantized(storage)) storage = storage_of(tensors, WeightFormat::kStored);  // a row of 9
+    stem->convs[conv] = pack_matrix(context_, source, storage);
     stem->convs[conv].n_features = static_cast<std::size_t>(channels);
     pack_bias(context_, std::span<const HostTensor>(&biases[conv], 1), stem->convs[conv]);
   }

@@ -22,7 +22,7 @@ TEST(CpuBackend, UnknownInstructionSetNamesTheKnownOnes) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-    for (const char* name : {"sse9", "generic", "avx2", "avx512", "neon"}) {
+    for (const char* name : {"sse9", "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon"}) {
       EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
     }
   }
@@ -31,7 +31,7 @@ TEST(CpuBackend, UnknownInstructionSetNamesTheKnownOnes) {
 TEST(CpuBackend, UnsupportedInstructionSetNamesTheSupportedOnes) {
   const std::vector<std::string> supported = cpu::supported_isas();
   int n_refused = 0;
-  for (const std::string name : {"avx2", "avx512", "neon"}) {
+  for (const std::string name : {"avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon"}) {
     if (std::find(supported.begin(), supported.end(), name) != supported.end()) continue;
     try {
       make_cpu_backend(1, name);
@@ -67,7 +67,7 @@ QASR_FOR_EVERY_ISA(CpuBackendTest);
 
 TEST_P(CpuBackendTest, CallersSideBySideGetTheSameBits) {
   const TestTensor w(random_floats(300 * 200, 1), {300, 200});
-  const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
+  const auto weight = cpu_->make_linear({&w.tensor, 1}, {}, WeightFormat::kStored);
   const Floats x = random_floats(50 * 200, 2);
   const auto run = [&](std::int64_t rows) {
     const Input input(*cpu_, rows_of(x, 200, 0, rows), {rows, 200});
@@ -94,7 +94,7 @@ TEST_P(CpuBackendTest, ThreadsDoNotChangeBits) {
   Floats first;
   for (int n_threads : {1, 2, 7}) {
     const auto backend = make_cpu_backend(n_threads, GetParam());
-    const auto weight = backend->make_linear({&w.tensor, 1}, {}, WeightFormat::kAuto);
+    const auto weight = backend->make_linear({&w.tensor, 1}, {}, WeightFormat::kStored);
     const Input input(*backend, x, {200, 100});
     const Output y(*backend, {200, 500});
     backend->linear(input, *weight, y, {});

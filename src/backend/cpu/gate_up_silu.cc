@@ -12,7 +12,7 @@ void CpuBackend::gate_up_silu(ConstTensorView x, const LinearWeight& gate_up, Te
   const auto n_rows = static_cast<std::size_t>(x.rows());
   const std::size_t d_ff = matrix.n_features;
   float* out = y.as<float>();
-  const ProductPlan plan = plan_product(context_, matrix.panels, n_rows, 2, false);
+  const ProductPlan plan = plan_product(context_, matrix, n_rows, 2, false);
   dense_product(context_, plan, x.as<float>(), n_rows, matrix, [&](const SumTile& tile) {
     const std::size_t column = tile.panel_begin / 2 * isa.panel_width;
     const std::size_t columns = std::min(tile.n_panels / 2 * isa.panel_width, d_ff - column);

@@ -16,12 +16,14 @@ struct Candidate {
 };
 
 // From worst to best.
-std::array<Candidate, 4> candidates() {
+std::array<Candidate, 6> candidates() {
   const CpuFeatures cpu = cpu_features();
   return {{{"generic", kGenericTable, true},
            {"neon", kNeonTable, cpu.neon},
            {"avx2", kAvx2Table, cpu.avx2},
-           {"avx512", kAvx512Table, cpu.avx512}}};
+           {"avx2-vnni", kAvx2VnniTable, cpu.avx2_vnni},
+           {"avx512", kAvx512Table, cpu.avx512},
+           {"avx512-vnni", kAvx512VnniTable, cpu.avx512_vnni}}};
 }
 
 std::string joined(const std::vector<std::string>& names) {

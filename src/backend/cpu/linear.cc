@@ -12,7 +12,7 @@ void CpuBackend::linear(ConstTensorView x, const LinearWeight& w, TensorView y, 
   const auto n_rows = static_cast<std::size_t>(x.rows());
   const std::size_t n_features = matrix.n_features;
   float* out = y.as<float>();
-  const ProductPlan plan = plan_product(context_, matrix.panels, n_rows, 1, false);
+  const ProductPlan plan = plan_product(context_, matrix, n_rows, 1, false);
   dense_product(context_, plan, x.as<float>(), n_rows, matrix, [&](const SumTile& tile) {
     const std::size_t column = tile.panel_begin * isa.panel_width;
     const std::size_t columns = std::min(tile.n_panels * isa.panel_width, n_features - column);

@@ -39,39 +39,68 @@ isa::Panels PackedMatrix::slice(std::size_t begin, std::size_t count) const {
   return part;
 }
 
-bool stores_bf16(std::span<const HostTensor> tensors, WeightFormat format) {
-  if (format != WeightFormat::kAuto) return format == WeightFormat::kBf16;
-  return std::all_of(tensors.begin(), tensors.end(), [](const HostTensor& t) { return t.dtype == DType::kBf16; });
+isa::QuantPanels PackedMatrix::quant_slice(std::size_t begin, std::size_t count) const {
+  isa::QuantPanels part = quant;
+  part.data += begin * quant.panel_bytes;
+  part.n_panels = count;
+  return part;
 }
 
-PackedMatrix pack_matrix(const Context& context, std::span<const HostTensor> tensors, std::size_t depth,
-                         std::size_t n_panels, bool as_bf16, const std::function<SourceRow(std::size_t)>& source_row,
-                         const std::function<std::size_t(std::size_t)>& depth_order) {
-  for (const HostTensor& tensor : tensors) check_readable(tensor);
+Storage storage_of(std::span<const HostTensor> tensors, WeightFormat format) {
+  switch (format) {
+    case WeightFormat::kAuto:
+    case WeightFormat::kQ8:
+      return Storage::kQ8;
+    case WeightFormat::kQ4:
+      return Storage::kQ4G64;
+    case WeightFormat::kQ4G32:
+      return Storage::kQ4G32;
+    case WeightFormat::kBf16:
+      return Storage::kBf16;
+    case WeightFormat::kF32:
+      return Storage::kF32;
+    case WeightFormat::kStored:
+      break;
+  }
+  const bool all_bf16 =
+      std::all_of(tensors.begin(), tensors.end(), [](const HostTensor& t) { return t.dtype == DType::kBf16; });
+  return all_bf16 ? Storage::kBf16 : Storage::kF32;
+}
+
+void PackSource::read_column(std::size_t column, float* to, float* spare) const {
+  const SourceRow from = source_row(column);
+  if (from.tensor == nullptr) {
+    std::fill_n(to, depth, 0.0f);
+    return;
+  }
+  float* row = depth_order ? spare : to;
+  widen_to_f32(*from.tensor, {row, depth}, from.row * static_cast<std::int64_t>(depth));
+  if (!depth_order) return;
+  for (std::size_t k = 0; k < depth; ++k) to[k] = row[depth_order(k)];
+}
+
+PackedMatrix pack_matrix(const Context& context, const PackSource& source, Storage storage) {
+  for (const HostTensor& tensor : source.tensors) check_readable(tensor);
+  if (is_quantized(storage)) return pack_quantized(context, source, storage);
+  const bool as_bf16 = storage == Storage::kBf16;
   const std::size_t width = context.isa.panel_width, element = as_bf16 ? sizeof(std::uint16_t) : sizeof(float);
+  const std::size_t depth = source.depth, panel_bytes = depth * width * element;
   PackedMatrix matrix;
-  matrix.weights = AlignedBuffer(n_panels * depth * width * element);
-  matrix.panels = {matrix.weights.data(), as_bf16, n_panels, depth, depth * width};
-  const std::size_t row_bytes = ScratchPool::bytes_for<float>(depth);
+  matrix.storage = storage;
+  matrix.depth = depth;
+  matrix.n_segments = source.n_segments;
+  matrix.weights = AlignedBuffer(source.n_panels * panel_bytes);
+  matrix.panels = {matrix.weights.data(), as_bf16, source.n_panels, depth, depth * width};
+  const std::size_t row_floats = ScratchPool::bytes_for<float>(depth) / sizeof(float);
   const auto n_threads = static_cast<std::size_t>(context.pool.n_threads());
-  auto lease = context.scratch.lease(2 * n_threads * row_bytes);
-  float* rows = lease.take<float>(2 * n_threads * row_bytes / sizeof(float));
-  context.pool.parallel_for(n_panels, [&](std::size_t panel, int worker) {
-    float* source = rows + 2 * static_cast<std::size_t>(worker) * row_bytes / sizeof(float);
-    float* ordered = source + row_bytes / sizeof(float);
+  auto lease = context.scratch.lease(2 * n_threads * row_floats * sizeof(float));
+  float* rows = lease.take<float>(2 * n_threads * row_floats);
+  context.pool.parallel_for(source.n_panels, [&](std::size_t panel, int worker) {
+    float* row = rows + 2 * static_cast<std::size_t>(worker) * row_floats;
     for (std::size_t column = 0; column < width; ++column) {
-      const SourceRow from = source_row(panel * width + column);
-      if (from.tensor == nullptr) {
-        std::fill_n(source, depth, 0.0f);
-      } else {
-        widen_to_f32(*from.tensor, {source, depth}, from.row * static_cast<std::int64_t>(depth));
-      }
-      if (depth_order) {
-        for (std::size_t k = 0; k < depth; ++k) ordered[k] = source[depth_order(k)];
-      }
+      source.read_column(panel * width + column, row, row + row_floats);
       const std::size_t slot = as_bf16 ? isa::bf16_slot(column, context.isa.lanes) : column;
-      store_column(depth_order ? ordered : source, depth, width, as_bf16, slot,
-                   matrix.weights.data() + panel * depth * width * element);
+      store_column(row, depth, width, as_bf16, slot, matrix.weights.data() + panel * panel_bytes);
     }
   });
   return matrix;
@@ -79,7 +108,7 @@ PackedMatrix pack_matrix(const Context& context, std::span<const HostTensor> ten
 
 void pack_bias(const Context& context, std::span<const HostTensor> biases, PackedMatrix& matrix) {
   if (biases.empty()) return;
-  const std::size_t columns = matrix.panels.n_panels * context.isa.panel_width;
+  const std::size_t columns = matrix.n_panels() * context.isa.panel_width;
   matrix.bias = AlignedBuffer(columns * sizeof(float));
   auto* to = reinterpret_cast<float*>(matrix.bias.data());
   std::fill_n(to, columns, 0.0f);
@@ -92,6 +121,7 @@ void pack_bias(const Context& context, std::span<const HostTensor> biases, Packe
 }
 
 void unpack_feature(const Context& context, const PackedMatrix& matrix, std::size_t feature, float* to) {
+  if (is_quantized(matrix.storage)) return unpack_quantized_feature(context, matrix, feature, to);
   const std::size_t width = context.isa.panel_width, column = feature % width;
   const isa::Panels panel = matrix.slice(feature / width, 1);
   if (panel.is_bf16) {

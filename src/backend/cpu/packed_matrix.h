@@ -19,8 +19,19 @@ struct SourceRow {
   std::int64_t row = 0;
 };
 
+enum class Storage { kF32, kBf16, kQ8, kQ4G32, kQ4G64 };
+
+/// How these tensors are stored under `format`.
+Storage storage_of(std::span<const HostTensor> tensors, WeightFormat format);
+
+constexpr bool is_quantized(Storage storage) { return storage != Storage::kF32 && storage != Storage::kBf16; }
+
 struct PackedMatrix {
-  isa::Panels panels;
+  Storage storage = Storage::kF32;
+  isa::Panels panels;           ///< f32 and bf16
+  isa::QuantPanels quant;       ///< the other storages
+  std::size_t depth = 0;        ///< elements of a row, all segments together
+  std::size_t n_segments = 1;   ///< equal parts of the depth whose blocks are padded apart: the taps of a convolution
   std::size_t n_features = 0;   ///< valid output features, where they are contiguous
   AlignedBuffer weights, bias;  ///< bias: f32 for every column of every panel; empty: none
 
@@ -29,23 +40,37 @@ struct PackedMatrix {
   }
   /// Panels [begin, begin + count).
   isa::Panels slice(std::size_t begin, std::size_t count) const;
+  isa::QuantPanels quant_slice(std::size_t begin, std::size_t count) const;
+  std::size_t n_panels() const { return cpu::is_quantized(storage) ? quant.n_panels : panels.n_panels; }
+  std::size_t panel_bytes() const { return n_panels() == 0 ? 0 : weights.bytes() / n_panels(); }
   std::size_t bytes() const { return weights.bytes() + bias.bytes(); }
 };
 
-/// Whether these tensors are stored as bf16 under `format`.
-bool stores_bf16(std::span<const HostTensor> tensors, WeightFormat format);
+/// What to pack: column c of the packed matrix (panel c / NR) is source_row(c); element k of the packed row is element
+/// depth_order(k) of the source row, identity where empty.
+struct PackSource {
+  std::span<const HostTensor> tensors;
+  std::size_t depth = 0;
+  std::size_t n_panels = 0;
+  std::size_t n_segments = 1;
+  std::function<SourceRow(std::size_t)> source_row;
+  std::function<std::size_t(std::size_t)> depth_order{};
 
-/// Packs n_panels panels. Column c of the packed matrix (panel c / NR) is source_row(c); element k of the packed row is
-/// element depth_order(k) of the source row, identity where empty.
+  /// Column `column` in depth order, zeros where there is no source.    to [depth]    spare [depth] scratch
+  void read_column(std::size_t column, float* to, float* spare) const;
+};
+
 /// @throws Error kModel (a dtype that is no float), kInternal (bytes do not match the shape), kOutOfMemory
-PackedMatrix pack_matrix(const Context& context, std::span<const HostTensor> tensors, std::size_t depth,
-                         std::size_t n_panels, bool as_bf16, const std::function<SourceRow(std::size_t)>& source_row,
-                         const std::function<std::size_t(std::size_t)>& depth_order = {});
+PackedMatrix pack_matrix(const Context& context, const PackSource& source, Storage storage);
+
+/// The quantised storages of pack_matrix.
+PackedMatrix pack_quantized(const Context& context, const PackSource& source, Storage storage);
 
 /// Gives the matrix a bias, one value per column; columns beyond it get zero.
 void pack_bias(const Context& context, std::span<const HostTensor> biases, PackedMatrix& matrix);
 
-/// Feature `feature` of the matrix as f32.    to  [depth]
+/// Feature `feature` of the matrix as f32.    to  [in_features]
 void unpack_feature(const Context& context, const PackedMatrix& matrix, std::size_t feature, float* to);
+void unpack_quantized_feature(const Context& context, const PackedMatrix& matrix, std::size_t feature, float* to);
 
 }  // namespace qasr::cpu

@@ -7,6 +7,7 @@
 
 #include "backend/cpu/context.h"
 #include "backend/cpu/packed_matrix.h"
+#include "backend/cpu/quant_rows.h"
 
 namespace qasr::cpu {
 
@@ -15,7 +16,7 @@ struct SumTile {
   std::size_t row_begin, n_rows;
   std::size_t panel_begin, n_panels;
   std::size_t panel_block;  ///< index of this range of panels among all of the product
-  const float* sums;        ///< [n_rows, n_panels * NR], row stride `stride`
+  float* sums;              ///< [n_rows, n_panels * NR], row stride `stride`; the receiver may overwrite it
   std::size_t stride;
 };
 
@@ -28,8 +29,8 @@ struct ProductPlan {
 };
 
 /// @param panel_multiple  panels that must stay together: 2 for gate and up
-/// @param force_blocked   the rows are segments, which only the blocked product reads
-ProductPlan plan_product(const Context& context, const isa::Panels& panels, std::size_t n_rows,
+/// @param force_blocked   the rows are segments, which only the blocked product of floats reads
+ProductPlan plan_product(const Context& context, const PackedMatrix& matrix, std::size_t n_rows,
                          std::size_t panel_multiple, bool force_blocked);
 
 /// Rows as segments (isa::RowSegments); fill(row_begin, n_rows, segments) writes their addresses.
@@ -81,11 +82,51 @@ void stream_product(const Context& context, const ProductPlan& plan, const float
   });
 }
 
+/// Records [n_rows * matrix.n_segments] times a quantised matrix.
+template <typename Finish>
+void quantized_product(const Context& context, const ProductPlan& plan, const isa::QuantRows& rows,
+                       const PackedMatrix& matrix, const Finish& finish) {
+  const isa::KernelTable& isa = context.isa;
+  const auto n_threads = static_cast<std::size_t>(context.pool.n_threads());
+  const std::size_t sum_floats = round_up(plan.rows_per_block * plan.sum_stride, 16);
+  const std::size_t scratch_bytes = round_up(isa.quant_scratch_bytes, 64);
+  auto lease = context.scratch.lease(ScratchPool::bytes_for<float>(n_threads * sum_floats) +
+                                     ScratchPool::bytes_for<std::byte>(n_threads * scratch_bytes));
+  float* floats = lease.take<float>(n_threads * sum_floats);
+  std::byte* bytes = lease.take<std::byte>(n_threads * scratch_bytes);
+  context.pool.parallel_for(plan.n_row_blocks * plan.n_panel_blocks, [&](std::size_t task, int worker_index) {
+    const auto worker = static_cast<std::size_t>(worker_index);
+    float* sums = floats + worker * sum_floats;
+    const std::size_t panel_block = task / plan.n_row_blocks;  // neighbours in time share panels
+    const std::size_t row = task % plan.n_row_blocks * plan.rows_per_block, panel = panel_block * plan.panels_per_block;
+    const std::size_t count = std::min(plan.rows_per_block, rows.n_rows - row);
+    const std::size_t n_panels = std::min(plan.panels_per_block, matrix.n_panels() - panel);
+    isa.quant_product({rows.records + row * rows.n_segments, count, rows.n_segments, rows.layout},
+                      matrix.quant_slice(panel, n_panels), bytes + worker * scratch_bytes, sums, plan.sum_stride);
+    finish(SumTile{row, count, panel, n_panels, panel_block, sums, plan.sum_stride});
+  });
+}
+
+/// Rounds the rows of x first.
+template <typename Finish>
+void quantizing_product(const Context& context, const ProductPlan& plan, const float* x, std::size_t n_rows,
+                        const PackedMatrix& matrix, const Finish& finish) {
+  const isa::RecordLayout layout = record_layout(context, matrix);
+  auto lease = context.scratch.lease(ScratchPool::bytes_for<std::byte>(n_rows * layout.bytes) +
+                                     ScratchPool::bytes_for<const std::byte*>(n_rows));
+  std::byte* records = lease.take<std::byte>(n_rows * layout.bytes);
+  const std::byte** rows = lease.take<const std::byte*>(n_rows);
+  for (std::size_t row = 0; row < n_rows; ++row) rows[row] = records + row * layout.bytes;
+  quantize_rows(context, x, n_rows, matrix.depth, layout, records);
+  quantized_product(context, plan, {rows, n_rows, 1, layout}, matrix, finish);
+}
+
 /// x [n_rows, depth] times the matrix; finish(const SumTile&) noexcept takes each tile, on some worker.
 template <typename Finish>
 void dense_product(const Context& context, const ProductPlan& plan, const float* x, std::size_t n_rows,
                    const PackedMatrix& matrix, const Finish& finish) {
   if (n_rows == 0) return;  // register tiles have at least one row
+  if (is_quantized(matrix.storage)) return quantizing_product(context, plan, x, n_rows, matrix, finish);
   if (!plan.blocked) return stream_product(context, plan, x, n_rows, matrix, finish);
   const std::size_t depth = matrix.panels.depth;
   const auto fill = [&](std::size_t row, std::size_t count, const float** segments) {

@@ -1,5 +1,6 @@
 // Three 3x3 convolutions of stride 2 and padding 1, each with bias and exact GELU, one chunk at a time.
 #include "backend/op_checks.h"
+#include "backend/reference/quantized.h"
 #include "backend/reference/reference_backend.h"
 #include "backend/reference/scalar_math.h"
 
@@ -41,6 +42,14 @@ Plane conv_gelu(const Plane& in, const std::vector<float>& weight, const std::ve
   return out;
 }
 
+// Channels of every position, in blocks.
+void round_positions(Plane& plane) {
+  const auto positions = static_cast<std::size_t>(plane.height * plane.width);
+  for (std::size_t position = 0; position < positions; ++position) {
+    round_activations(&plane.values[position], static_cast<std::size_t>(plane.channels), positions);
+  }
+}
+
 }  // namespace
 
 void ReferenceBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y) {
@@ -50,7 +59,10 @@ void ReferenceBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, Ten
   for (std::int64_t chunk = 0; chunk < x.shape[0]; ++chunk) {
     const float* in = x.as<float>() + chunk * height * width;
     Plane plane{1, height, width, std::vector<float>(in, in + height * width)};
-    for (std::size_t conv = 0; conv < 3; ++conv) plane = conv_gelu(plane, stem.weight[conv], stem.bias[conv]);
+    for (std::size_t conv = 0; conv < 3; ++conv) {
+      if (conv > 0 && stem.quantizes_inputs) round_positions(plane);
+      plane = conv_gelu(plane, stem.weight[conv], stem.bias[conv]);
+    }
     float* out = y.as<float>() + chunk * plane.width * y.cols();
     for (std::int64_t channel = 0; channel < plane.channels; ++channel) {
       for (std::int64_t row = 0; row < plane.height; ++row) {

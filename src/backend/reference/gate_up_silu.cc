@@ -12,11 +12,11 @@ void ReferenceBackend::gate_up_silu(ConstTensorView x, const LinearWeight& gate_
   const auto& weight = static_cast<const Linear&>(gate_up);
   const std::int64_t d_ff = y.cols();
   for (std::int64_t row = 0; row < x.rows(); ++row) {
-    const float* in = x.as<float>() + row * x.cols();
+    const std::vector<float> in = weight.input_row(x, row);
     float* out = y.as<float>() + row * d_ff;
     for (std::int64_t feature = 0; feature < d_ff; ++feature) {
-      const double gate = dot(in, weight.row(feature), x.cols());
-      const double up = dot(in, weight.row(d_ff + feature), x.cols());
+      const double gate = dot(in.data(), weight.row(feature), x.cols());
+      const double up = dot(in.data(), weight.row(d_ff + feature), x.cols());
       out[feature] = static_cast<float>(gate / (1.0 + std::exp(-gate)) * up);
     }
   }

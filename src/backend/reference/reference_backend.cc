@@ -5,6 +5,7 @@
 #include <new>
 
 #include "backend/op_checks.h"
+#include "backend/reference/quantized.h"
 #include "backend/registry.h"
 #include "tensor/host_tensor.h"
 #include "tensor/widen.h"
@@ -20,12 +21,19 @@ class HostBuffer final : public Buffer {
   std::vector<std::byte> memory_;
 };
 
-// A bf16 weight format rounds what is not bf16 already.
+// The values that `format` holds of a matrix [out, in], [out, in, 3, 3] or a vector.
 std::vector<float> widen(const HostTensor& tensor, WeightFormat format) {
   std::vector<float> values(static_cast<std::size_t>(tensor.shape.elements()));
   widen_to_f32(tensor, values);
-  if (format == WeightFormat::kBf16) {
+  if (format == WeightFormat::kBf16) {  // rounds what is not bf16 already
     for (float& value : values) value = to_f32(to_bf16(value));
+  }
+  if (!is_quantized(format)) return values;
+  // A convolution's blocks run over the input channels of one tap.
+  const auto inputs = static_cast<std::size_t>(tensor.shape[1]);
+  const std::size_t taps = tensor.shape.rank() == 4 ? 9 : 1;
+  for (std::size_t row = 0; row < values.size(); row += inputs * taps) {
+    for (std::size_t tap = 0; tap < taps; ++tap) round_weights(&values[row + tap], inputs, taps, format);
   }
   return values;
 }
@@ -33,6 +41,13 @@ std::vector<float> widen(const HostTensor& tensor, WeightFormat format) {
 void append(std::vector<float>& to, const std::vector<float>& from) { to.insert(to.end(), from.begin(), from.end()); }
 
 }  // namespace
+
+std::vector<float> Linear::input_row(ConstTensorView x, std::int64_t row) const {
+  const float* from = x.as<float>() + row * x.cols();
+  std::vector<float> inputs(from, from + x.cols());
+  if (quantizes_inputs) round_activations(inputs.data(), inputs.size(), 1);
+  return inputs;
+}
 
 Cache::Cache(const KvCacheShape& shape) : KvCache(shape) {
   const std::size_t elements = static_cast<std::size_t>(shape.n_layers) * static_cast<std::size_t>(shape.n_pages) *
@@ -77,7 +92,7 @@ std::unique_ptr<LinearWeight> ReferenceBackend::make_linear(std::span<const Host
   std::vector<float> values, bias;
   for (const HostTensor& matrix : matrices) append(values, widen(matrix, format));
   for (const HostTensor& part : biases) append(bias, widen(part, WeightFormat::kF32));
-  return std::make_unique<Linear>(std::move(values), std::move(bias), rows, matrices[0].shape[1]);
+  return std::make_unique<Linear>(std::move(values), std::move(bias), rows, matrices[0].shape[1], is_quantized(format));
 }
 
 std::unique_ptr<LinearWeight> ReferenceBackend::make_gate_up(const HostTensor& gate, const HostTensor& up,
@@ -90,9 +105,10 @@ std::unique_ptr<LinearWeight> ReferenceBackend::make_gate_up(const HostTensor& g
 std::unique_ptr<ConvStemWeight> ReferenceBackend::make_conv_stem(std::span<const HostTensor, 3> weights,
                                                                  std::span<const HostTensor, 3> biases,
                                                                  WeightFormat format) {
-  auto stem = std::make_unique<ConvStem>(check_make_conv_stem(weights, biases));
+  auto stem = std::make_unique<ConvStem>(check_make_conv_stem(weights, biases), is_quantized(format));
   for (std::size_t conv = 0; conv < 3; ++conv) {
-    stem->weight[conv] = widen(weights[conv], format);
+    const bool exact = conv == 0 && is_quantized(format);
+    stem->weight[conv] = widen(weights[conv], exact ? WeightFormat::kF32 : format);
     stem->bias[conv] = widen(biases[conv], WeightFormat::kF32);
   }
   return stem;

@@ -11,23 +11,31 @@
 
 namespace qasr::reference {
 
-/// [out, in] row-major f32, whatever the checkpoint stored.
+/// [out, in] row-major f32, whatever the checkpoint stored; quantised formats hold the values their integers stand for.
 class Linear final : public LinearWeight {
  public:
-  Linear(std::vector<float> w, std::vector<float> b, std::int64_t out_features, std::int64_t in_features)
-      : LinearWeight(out_features, in_features, !b.empty()), values(std::move(w)), bias(std::move(b)) {
+  Linear(std::vector<float> w, std::vector<float> b, std::int64_t out_features, std::int64_t in_features,
+         bool quantizes)
+      : LinearWeight(out_features, in_features, !b.empty()),
+        values(std::move(w)),
+        bias(std::move(b)),
+        quantizes_inputs(quantizes) {
     bytes_ = (values.size() + bias.size()) * sizeof(float);
   }
   const float* row(std::int64_t index) const { return values.data() + index * in_features(); }
+  /// The row of activations [in] that the product sees: rounded to 8 bits in blocks for quantised formats.
+  std::vector<float> input_row(ConstTensorView x, std::int64_t row) const;
 
   std::vector<float> values;
   std::vector<float> bias;  ///< empty: none
+  bool quantizes_inputs;
 };
 
 /// OIHW weights and biases of the three convolutions.
 class ConvStem final : public ConvStemWeight {
  public:
-  explicit ConvStem(std::int64_t channels) : ConvStemWeight(channels) {}
+  ConvStem(std::int64_t channels, bool quantizes) : ConvStemWeight(channels), quantizes_inputs(quantizes) {}
+  bool quantizes_inputs;  ///< of the second and third convolution, per position in blocks of channels
   std::vector<float> weight[3];
   std::vector<float> bias[3];
 };
@@ -36,7 +44,9 @@ class ConvStem final : public ConvStemWeight {
 class Cache final : public KvCache {
  public:
   explicit Cache(const KvCacheShape& shape);
-  float* key(int layer, std::int32_t page, int slot, int kv_head) { return keys_.data() + at(layer, page, slot, kv_head); }
+  float* key(int layer, std::int32_t page, int slot, int kv_head) {
+    return keys_.data() + at(layer, page, slot, kv_head);
+  }
   float* value(int layer, std::int32_t page, int slot, int kv_head) {
     return values_.data() + at(layer, page, slot, kv_head);
   }

@@ -1,62 +1,52 @@
-// AVX2 and FMA: 16 registers of 8 floats. Compiled with -mavx2 -mfma; reached only through the table.
-#include <immintrin.h>
-
+// AVX2 without integer dot products: 8-bit weights and activations are widened to 16 bits, whose products of pairs fit
+// 32. Compiled with -mavx2 -mfma -mf16c; reached only through the table.
+#include "backend/cpu/isa/avx2_float.h"
 #include "backend/cpu/isa/make_table.h"
 #include "backend/cpu/isa/tables.h"
 
 namespace qasr::cpu::isa {
 namespace {
 
-// -1 in the first `count` lanes from kMask + 8 - count on.
-alignas(64) constexpr std::int32_t kMask[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+struct Avx2 : Avx2Float {
+  using I = __m256i;
+  using W = __m256i;  // 16 bits: two depths of 8 features
+  using Broadcast = __m256i;
+  using X = std::int16_t;
+  static constexpr int kDepthGroup = 2;
+  static constexpr bool kOffsetWeights = false;
+  static constexpr bool kWidensWeights = true;
+  static constexpr int kQuantRows = 4;  // 8 sums + 2 weights + 1 broadcast + products of 16 registers
+  static constexpr int kQuantTemporaries = 6;
 
-struct Avx2 {
-  using F = __m256;
-  static constexpr int kLanes = 8;
-  static constexpr int kPanelVectors = 2;
-  static constexpr int kTileRows = 6;  // 12 sums + 2 weights + 1 broadcast of 16 registers
-  static constexpr int kAccumulators = 12;
-  static constexpr std::size_t kDepthBlock = 256;  // a widened panel block of 16 KiB: half the L1 cache
+  static __m128i load_16(const std::byte* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
+  static W load_bytes(const std::byte* from) { return _mm256_cvtepi8_epi16(load_16(from)); }
+  static W load_low_nibbles(const std::byte* from) {
+    return _mm256_and_si256(_mm256_cvtepu8_epi16(load_16(from)), _mm256_set1_epi16(15));
+  }
+  static W load_high_nibbles(const std::byte* from) {
+    return _mm256_srli_epi16(_mm256_cvtepu8_epi16(load_16(from)), 4);
+  }
+  static W load_w(const std::byte* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
+  static void store_w(std::byte* to, W w) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), w); }
 
-  static F load(const float* from) { return _mm256_loadu_ps(from); }
-  static void store(float* to, F value) { _mm256_storeu_ps(to, value); }
-  static F broadcast(const float* from) { return _mm256_broadcast_ss(from); }
-  static F set(float value) { return _mm256_set1_ps(value); }
-  static F zero() { return _mm256_setzero_ps(); }
-  static void load_bf16_pair(const std::uint16_t* from, F& low, F& high) {
-    const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    low = _mm256_castsi256_ps(_mm256_slli_epi32(words, 16));
-    high = _mm256_castsi256_ps(_mm256_and_si256(words, _mm256_set1_epi32(static_cast<int>(0xffff0000u))));
+  static I zero_sum() { return _mm256_setzero_si256(); }
+  static I broadcast_sum(const std::int32_t* from) { return _mm256_set1_epi32(*from); }
+  static Broadcast broadcast_activations(const X* x) {
+    std::int32_t pair;
+    __builtin_memcpy(&pair, x, sizeof(pair));
+    return _mm256_set1_epi32(pair);
   }
-  static __m256i mask(std::size_t count) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMask + 8 - count));
-  }
-  static F load_n(const float* from, std::size_t count) { return _mm256_maskload_ps(from, mask(count)); }
-  static void store_n(float* to, F value, std::size_t count) { _mm256_maskstore_ps(to, mask(count), value); }
-  static F first(F value, std::size_t count) { return _mm256_and_ps(value, _mm256_castsi256_ps(mask(count))); }
+  static void dot(I& sum, W w, Broadcast x) { sum = _mm256_add_epi32(sum, _mm256_madd_epi16(w, x)); }
+  static F sum_to_float(I sum) { return _mm256_cvtepi32_ps(sum); }
 
-  static F add(F a, F b) { return _mm256_add_ps(a, b); }
-  static F sub(F a, F b) { return _mm256_sub_ps(a, b); }
-  static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
-  static F div(F a, F b) { return _mm256_div_ps(a, b); }
-  static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
-  static F min(F a, F b) { return _mm256_min_ps(a, b); }  // b where either is NaN
-  static F max(F a, F b) { return _mm256_max_ps(a, b); }  // b where either is NaN
-  static F select_less(F a, F b, F yes, F no) { return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ)); }
-  static F round(F x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-  static F pow2(F n) {
-    const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
-  }
-  static float reduce_add(F x) {
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-  }
-  static float reduce_max(F x) {
-    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  static std::int32_t store_rounded(const F* values, F inverse, X* q) {
+    I total = _mm256_setzero_si256();
+    for (int v = 0; v < 4; ++v) {
+      const I rounded = _mm256_cvtps_epi32(_mm256_mul_ps(values[v], inverse));
+      total = _mm256_add_epi32(total, rounded);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(q + 8 * v), narrow(rounded));
+    }
+    return reduce_add_i32(total);
   }
 };
 

@@ -1,63 +1,48 @@
-// AVX-512 F, BW, VL and DQ: 32 registers of 16 floats. Compiled with flags of the same names; reached only through the
-// table.
-#include <immintrin.h>
-
+// AVX-512 without integer dot products: 8-bit weights and activations are widened to 16 bits, whose products of pairs
+// fit 32. Compiled with the flags of avx512_float.h; reached only through the table.
+#include "backend/cpu/isa/avx512_float.h"
 #include "backend/cpu/isa/make_table.h"
 #include "backend/cpu/isa/tables.h"
 
 namespace qasr::cpu::isa {
 namespace {
 
-struct Avx512 {
-  using F = __m512;
-  static constexpr int kLanes = 16;
-  static constexpr int kPanelVectors = 2;
-  static constexpr int kTileRows = 12;  // 24 sums + 2 weights; broadcasts are memory operands
-  static constexpr int kAccumulators = 24;
-  static constexpr std::size_t kDepthBlock = 192;  // a widened panel block of 24 KiB: half the L1 cache
+struct Avx512 : Avx512Float {
+  using I = __m512i;
+  using W = __m512i;  // 16 bits: two depths of 16 features
+  using Broadcast = __m512i;
+  using X = std::int16_t;
+  static constexpr int kDepthGroup = 2;
+  static constexpr bool kOffsetWeights = false;
+  static constexpr bool kWidensWeights = true;
 
-  static F load(const float* from) { return _mm512_loadu_ps(from); }
-  static void store(float* to, F value) { _mm512_storeu_ps(to, value); }
-  static F broadcast(const float* from) { return _mm512_set1_ps(*from); }
-  static F set(float value) { return _mm512_set1_ps(value); }
-  static F zero() { return _mm512_setzero_ps(); }
-  static void load_bf16_pair(const std::uint16_t* from, F& low, F& high) {
-    const __m512i words = _mm512_loadu_si512(from);
-    low = _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
-    high = _mm512_castsi512_ps(_mm512_and_si512(words, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+  static __m256i load_32(const std::byte* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
+  static W load_bytes(const std::byte* from) { return _mm512_cvtepi8_epi16(load_32(from)); }
+  static W load_low_nibbles(const std::byte* from) {
+    return _mm512_and_si512(_mm512_cvtepu8_epi16(load_32(from)), _mm512_set1_epi16(15));
   }
-  static __mmask16 mask(std::size_t count) { return static_cast<__mmask16>((1u << count) - 1u); }
-  static F load_n(const float* from, std::size_t count) { return _mm512_maskz_loadu_ps(mask(count), from); }
-  static void store_n(float* to, F value, std::size_t count) { _mm512_mask_storeu_ps(to, mask(count), value); }
-  static F first(F value, std::size_t count) { return _mm512_maskz_mov_ps(mask(count), value); }
+  static W load_high_nibbles(const std::byte* from) {
+    return _mm512_srli_epi16(_mm512_cvtepu8_epi16(load_32(from)), 4);
+  }
+  static W load_w(const std::byte* from) { return _mm512_loadu_si512(from); }
+  static void store_w(std::byte* to, W w) { _mm512_storeu_si512(to, w); }
 
-  static F add(F a, F b) { return _mm512_add_ps(a, b); }
-  static F sub(F a, F b) { return _mm512_sub_ps(a, b); }
-  static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
-  static F div(F a, F b) { return _mm512_div_ps(a, b); }
-  static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
-  static F min(F a, F b) { return _mm512_min_ps(a, b); }  // b where either is NaN
-  static F max(F a, F b) { return _mm512_max_ps(a, b); }  // b where either is NaN
-  static F select_less(F a, F b, F yes, F no) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+  static I zero_sum() { return _mm512_setzero_si512(); }
+  static I broadcast_sum(const std::int32_t* from) { return _mm512_set1_epi32(*from); }
+  static Broadcast broadcast_activations(const X* x) {
+    std::int32_t pair;
+    __builtin_memcpy(&pair, x, sizeof(pair));
+    return _mm512_set1_epi32(pair);
   }
-  static F round(F x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-  static F pow2(F n) {
-    const __m512i exponent = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
-  }
-  // Halves added or compared, then halves of those: a fixed order, unlike the compiler's own reduction.
-  static float reduce_add(F x) {
-    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-  }
-  static float reduce_max(F x) {
-    const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
-    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  static void dot(I& sum, W w, Broadcast x) { sum = _mm512_add_epi32(sum, _mm512_madd_epi16(w, x)); }
+  static F sum_to_float(I sum) { return _mm512_cvtepi32_ps(sum); }
+
+  static std::int32_t store_rounded(const F* values, F inverse, X* q) {
+    const I low = _mm512_cvtps_epi32(_mm512_mul_ps(values[0], inverse));
+    const I high = _mm512_cvtps_epi32(_mm512_mul_ps(values[1], inverse));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), _mm512_cvtsepi32_epi16(low));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + 16), _mm512_cvtsepi32_epi16(high));
+    return _mm512_reduce_add_epi32(_mm512_add_epi32(low, high));
   }
 };
 

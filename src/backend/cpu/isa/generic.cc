@@ -1,5 +1,6 @@
 // Plain C++ on vectors of four floats, which every compiler turns into the baseline of its architecture (SSE2, NEON).
 // A multiply-add is two roundings here, on every machine: the file is compiled without contraction.
+#include "backend/cpu/isa/float_dots.h"
 #include "backend/cpu/isa/make_table.h"
 #include "backend/cpu/isa/tables.h"
 
@@ -17,12 +18,13 @@ inline To bits_of(From from) {
   return to;
 }
 
-struct Generic {
+struct GenericFloat {
   using F = F4;
   static constexpr int kLanes = 4;
   static constexpr int kPanelVectors = 2;
   static constexpr int kTileRows = 4;  // 8 sums + 2 weights + 1 broadcast + products of 16 registers
   static constexpr int kAccumulators = 8;
+  static constexpr int kRegisters = 16, kQuantRows = 4, kQuantTemporaries = 6;
   static constexpr std::size_t kDepthBlock = 256;  // a widened panel block of 8 KiB
 
   static F load(const float* from) {
@@ -77,7 +79,31 @@ struct Generic {
     const float low = x[0] > x[1] ? x[0] : x[1], high = x[2] > x[3] ? x[2] : x[3];
     return low > high ? low : high;
   }
+
+  static F load_bf16(const std::uint16_t* from) {
+    const I4 words = {from[0], from[1], from[2], from[3]};
+    return bits_of<F>(words << 16);
+  }
+  // The exponent and mantissa of an f16 in the place of an f32's are its value times 2^-112, subnormals included.
+  static F load_f16(const std::uint16_t* from) {
+    const I4 words = {from[0], from[1], from[2], from[3]};
+    const F magnitude = bits_of<F>((words & 0x7fff) << 13) * set(0x1p112f);
+    const I4 not_finite = ((words & 0x7c00) == 0x7c00) & 0x7f800000;
+    return bits_of<F>(bits_of<I4>(magnitude) | not_finite | ((words & 0x8000) << 16));
+  }
+  static F abs(F x) { return bits_of<F>(bits_of<I4>(x) & 0x7fffffff); }
+  static F max_bits(F a, F b) {
+    const I4 left = bits_of<I4>(a), right = bits_of<I4>(b), greater = left > right;
+    return bits_of<F>((left & greater) | (right & ~greater));
+  }
+  static std::int32_t reduce_max_bits(F x) {
+    const I4 bits = bits_of<I4>(x);
+    const std::int32_t low = bits[0] > bits[1] ? bits[0] : bits[1], high = bits[2] > bits[3] ? bits[2] : bits[3];
+    return low > high ? low : high;
+  }
 };
+
+using Generic = WithFloatDots<GenericFloat>;
 
 constexpr KernelTable kTable = make_table<Generic>("generic");
 

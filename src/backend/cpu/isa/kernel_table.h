@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "backend/cpu/isa/quant_layout.h"
+
 namespace qasr::cpu::isa {
 
 /// Panels of f32, or of bf16 interleaved so that one vector of 32-bit words holds feature i in its low half and feature
@@ -59,6 +61,16 @@ struct KernelTable {
   void (*blocked_product)(const RowSegments& rows, const Panels& panels, float* row_scratch, float* panel_scratch,
                           float* c, std::size_t ldc) noexcept;
   std::size_t row_scratch_stride;
+
+  QuantShape quant_shape;
+  std::size_t quant_tile_rows;      ///< rows the register tile of quant_product holds
+  std::size_t quant_scratch_bytes;  ///< of quant_product, aligned to 64
+  /// c = rows * panels^T in the arithmetic of quant_gemm.h.    c [n_rows, n_panels * NR], row stride ldc
+  void (*quant_product)(const QuantRows& rows, const QuantPanels& panels, std::byte* scratch, float* c,
+                        std::size_t ldc) noexcept;
+  /// Rounds x [n] into n_blocks blocks of a record from first_block on; what is beyond n is zero.
+  void (*quantize_row)(const float* x, std::size_t n, std::size_t first_block, std::size_t n_blocks,
+                       const RecordLayout& layout, std::byte* record) noexcept;
 
   /// y[r][0 .. cols) = finish(c[r]).
   void (*finish_linear)(const float* c, std::size_t ldc, std::size_t rows, std::size_t cols, const Finish& finish,

@@ -3,6 +3,7 @@
 
 #include "backend/cpu/isa/gemm.h"
 #include "backend/cpu/isa/kernel_table.h"
+#include "backend/cpu/isa/quant_gemm.h"
 #include "backend/cpu/isa/rowwise.h"
 
 namespace qasr::cpu::isa {
@@ -19,6 +20,11 @@ constexpr KernelTable make_table(const char* name) {
           .stream_product = stream_product<V>,
           .blocked_product = blocked_product<V>,
           .row_scratch_stride = row_scratch_stride<V>(),
+          .quant_shape = {static_cast<std::size_t>(V::kDepthGroup), sizeof(typename V::X), V::kOffsetWeights},
+          .quant_tile_rows = V::kQuantRows,
+          .quant_scratch_bytes = quant_scratch_bytes<V>(),
+          .quant_product = quant_product<V>,
+          .quantize_row = quantize_row<V>,
           .finish_linear = finish_linear<V>,
           .finish_gate_up = finish_gate_up<V>,
           .layer_norm = layer_norm<V>,

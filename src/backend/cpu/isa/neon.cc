@@ -1,18 +1,20 @@
 // AArch64 Advanced SIMD: 32 registers of 4 floats; part of every AArch64, so no flags of its own.
 #include <arm_neon.h>
 
+#include "backend/cpu/isa/float_dots.h"
 #include "backend/cpu/isa/make_table.h"
 #include "backend/cpu/isa/tables.h"
 
 namespace qasr::cpu::isa {
 namespace {
 
-struct Neon {
+struct NeonFloat {
   using F = float32x4_t;
   static constexpr int kLanes = 4;
   static constexpr int kPanelVectors = 4;
   static constexpr int kTileRows = 6;  // 24 sums + 4 weights + 1 broadcast of 32 registers
   static constexpr int kAccumulators = 24;
+  static constexpr int kRegisters = 32, kQuantRows = 4, kQuantTemporaries = 10;
   static constexpr std::size_t kDepthBlock = 256;  // a widened panel block of 16 KiB
 
   static F load(const float* from) { return vld1q_f32(from); }
@@ -60,7 +62,17 @@ struct Neon {
     return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
   }
   static float reduce_max(F x) { return vmaxvq_f32(x); }
+
+  static F load_bf16(const std::uint16_t* from) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(from), 16)); }
+  static F load_f16(const std::uint16_t* from) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from))); }
+  static F abs(F x) { return vabsq_f32(x); }
+  static F max_bits(F a, F b) {
+    return vreinterpretq_f32_s32(vmaxq_s32(vreinterpretq_s32_f32(a), vreinterpretq_s32_f32(b)));
+  }
+  static std::int32_t reduce_max_bits(F x) { return vmaxvq_s32(vreinterpretq_s32_f32(x)); }
 };
+
+using Neon = WithFloatDots<NeonFloat>;
 
 constexpr KernelTable kTable = make_table<Neon>("neon");
 

@@ -8,7 +8,9 @@ namespace qasr::cpu {
 /// Null where the instruction set does not exist on the architecture this library was built for.
 extern const isa::KernelTable* const kGenericTable;
 extern const isa::KernelTable* const kAvx2Table;
+extern const isa::KernelTable* const kAvx2VnniTable;
 extern const isa::KernelTable* const kAvx512Table;
+extern const isa::KernelTable* const kAvx512VnniTable;
 extern const isa::KernelTable* const kNeonTable;
 
 }  // namespace qasr::cpu

@@ -1,0 +1,125 @@
+// Quantised storages of a packed matrix: quantises every row as it is read and scatters the integers into the layout of
+// the instruction set (isa/quant_layout.h).
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/packed_matrix.h"
+#include "tensor/quant_blocks.h"
+
+namespace qasr::cpu {
+namespace {
+
+using isa::QuantFormat;
+
+QuantFormat quant_format(Storage storage) {
+  return storage == Storage::kQ8 ? QuantFormat::kQ8
+                                 : (storage == Storage::kQ4G64 ? QuantFormat::kQ4G64 : QuantFormat::kQ4G32);
+}
+
+// Where the numbers of one feature go inside a panel of width NR.
+struct Column {
+  std::size_t width, depth_group, index;
+  bool offset_weights;
+
+  Column(const isa::KernelTable& table, std::size_t index_)
+      : width(table.panel_width),
+        depth_group(table.quant_shape.depth_group),
+        index(index_),
+        offset_weights(table.quant_shape.offset_weights) {}
+  /// Byte of the feature's first depth of `step` inside a block.
+  std::size_t step_at(std::size_t step) const { return (step * width + index) * depth_group; }
+};
+
+void store_q8(const Q8Block& block, const Column& column, std::byte* group) {
+  std::memcpy(group + column.index * sizeof(f16), &block.scale, sizeof(f16));
+  std::byte* to = group + isa::group_header_bytes(QuantFormat::kQ8, column.width);
+  const int offset = column.offset_weights ? 128 : 0;
+  for (std::size_t k = 0; k < kQuantBlock; k += column.depth_group) {
+    std::byte* step = to + column.step_at(k / column.depth_group);
+    for (std::size_t i = 0; i < column.depth_group; ++i) step[i] = static_cast<std::byte>(block.q[k + i] + offset);
+  }
+}
+
+void store_q4(const Q4Group& group, QuantFormat format, const Column& column, std::byte* to) {
+  std::memcpy(to + column.index * sizeof(bf16), &group.scale, sizeof(bf16));
+  std::memcpy(to + (column.width + column.index) * sizeof(bf16), &group.bias, sizeof(bf16));
+  to += isa::group_header_bytes(format, column.width);
+  constexpr std::size_t kHalf = kQuantBlock / 2;
+  for (std::size_t block = 0; block < isa::blocks_per_group(format); ++block) {
+    const std::uint8_t* q = group.q + block * kQuantBlock;
+    for (std::size_t k = 0; k < kHalf; k += column.depth_group) {
+      std::byte* step = to + column.step_at(k / column.depth_group);
+      for (std::size_t i = 0; i < column.depth_group; ++i) {
+        step[i] = static_cast<std::byte>(q[k + i] | q[k + i + kHalf] << 4);
+      }
+    }
+    to += isa::block_bytes(format, column.width);
+  }
+}
+
+// One row of a segment into one column of the panel's groups.
+void store_segment(std::span<const float> row, QuantFormat format, const Column& column, std::byte* groups) {
+  const std::size_t group_size = isa::blocks_per_group(format) * kQuantBlock;
+  for (std::size_t begin = 0; begin < row.size(); begin += group_size) {
+    const std::span<const float> values = row.subspan(begin, std::min(group_size, row.size() - begin));
+    if (format == QuantFormat::kQ8) {
+      store_q8(quantize_q8(values), column, groups);
+    } else {
+      store_q4(quantize_q4(values, group_size), format, column, groups);
+    }
+    groups += isa::group_bytes(format, column.width);
+  }
+}
+
+}  // namespace
+
+PackedMatrix pack_quantized(const Context& context, const PackSource& source, Storage storage) {
+  const isa::KernelTable& isa = context.isa;
+  const QuantFormat format = quant_format(storage);
+  const std::size_t width = isa.panel_width, segment = source.depth / source.n_segments;
+  const std::size_t groups = ceil_div(segment, isa::blocks_per_group(format) * kQuantBlock);
+  const std::size_t segment_bytes = groups * isa::group_bytes(format, width);
+  PackedMatrix matrix;
+  matrix.storage = storage;
+  matrix.depth = source.depth;
+  matrix.n_segments = source.n_segments;
+  const std::size_t panel_bytes = source.n_segments * segment_bytes;
+  matrix.weights = AlignedBuffer(source.n_panels * panel_bytes);
+  matrix.quant = {matrix.weights.data(), format, source.n_panels,
+                  source.n_segments * groups * isa::blocks_per_group(format), panel_bytes};
+  const std::size_t row_floats = ScratchPool::bytes_for<float>(source.depth) / sizeof(float);
+  const auto n_threads = static_cast<std::size_t>(context.pool.n_threads());
+  auto lease = context.scratch.lease(2 * n_threads * row_floats * sizeof(float));
+  float* rows = lease.take<float>(2 * n_threads * row_floats);
+  context.pool.parallel_for(source.n_panels, [&](std::size_t panel, int worker) {
+    float* row = rows + 2 * static_cast<std::size_t>(worker) * row_floats;
+    for (std::size_t index = 0; index < width; ++index) {
+      source.read_column(panel * width + index, row, row + row_floats);
+      for (std::size_t s = 0; s < source.n_segments; ++s) {
+        store_segment({row + s * segment, segment}, format, Column(isa, index),
+                      matrix.weights.data() + panel * panel_bytes + s * segment_bytes);
+      }
+    }
+  });
+  return matrix;
+}
+
+void unpack_quantized_feature(const Context& context, const PackedMatrix& matrix, std::size_t feature, float* to) {
+  const Column column(context.isa, feature % context.isa.panel_width);
+  QASR_CHECK(matrix.storage == Storage::kQ8 && matrix.n_segments == 1);  // the embedding
+  const std::byte* group = matrix.quant.data + feature / column.width * matrix.quant.panel_bytes;
+  const int offset = column.offset_weights ? 128 : 0;
+  for (std::size_t begin = 0; begin < matrix.depth; begin += kQuantBlock) {
+    f16 scale;
+    std::memcpy(&scale, group + column.index * sizeof(f16), sizeof(f16));
+    const std::byte* block = group + isa::group_header_bytes(QuantFormat::kQ8, column.width);
+    for (std::size_t k = 0; k < std::min(kQuantBlock, matrix.depth - begin); ++k) {
+      const std::byte q = block[column.step_at(k / column.depth_group) + k % column.depth_group];
+      const int value = column.offset_weights ? static_cast<int>(q) - offset : static_cast<std::int8_t>(q);
+      to[begin + k] = to_f32(scale) * static_cast<float>(value);
+    }
+    group += isa::group_bytes(QuantFormat::kQ8, column.width);
+  }
+}
+
+}  // namespace qasr::cpu
