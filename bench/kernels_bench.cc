@@ -189,9 +189,13 @@ void BM_LinearGelu(benchmark::State& state) { linear(state, WeightFormat::kBf16,
 
 void shapes(benchmark::internal::Benchmark* b) {
   b->ArgNames({"rows", "out", "in"})->UseRealTime();
-  b->Args({400, 3072, 1024})->Args({400, 896, 3584});
+  b->Args({400, 3072, 1024})->Args({400, 896, 3584})->Args({100, 3072, 1024})->Args({40, 3072, 1024})->Args({400,3072,256});
   for (std::int64_t rows : {1, 4, 8, 16}) b->Args({rows, 3072, 1024});
 }
+void BM_LinearQ8(benchmark::State& state) { linear(state, WeightFormat::kQ8, {}); }
+void BM_LinearQ4(benchmark::State& state) { linear(state, WeightFormat::kQ4, {}); }
+BENCHMARK(BM_LinearQ8)->Apply(shapes);
+BENCHMARK(BM_LinearQ4)->Apply(shapes);
 BENCHMARK(BM_LinearF32)->Apply(shapes);
 BENCHMARK(BM_LinearBf16)->Apply(shapes);
 BENCHMARK(BM_LinearGelu)->ArgNames({"rows", "out", "in"})->Args({400, 3584, 896})->UseRealTime();
@@ -225,7 +229,7 @@ BENCHMARK(BM_ArgmaxHead)->ArgName("rows")->Arg(1)->Arg(4)->Arg(8)->UseRealTime()
 void BM_ConvStem(benchmark::State& state) {
   constexpr std::int64_t kChannels = 480, kMels = 128, kFrames = 100;
   const std::int64_t chunks = state.range(0);
-  const auto stem = with_bf16({kChannels, kChannels, 3, 3}, [](const HostTensor& w) {
+  const auto stem = with_bf16({kChannels, kChannels, 3, 3}, [&](const HostTensor& w) {
     HostTensor first = w, bias = w;
     first.shape = {kChannels, 1, 3, 3};
     first.bytes = w.bytes.first(static_cast<std::size_t>(first.shape.elements()) * 2);
