@@ -10,6 +10,8 @@
 
 #include "backend/registry.h"
 #include "model/search.h"
+#include "tensor/quant_blocks.h"
+#include "tensor/widen.h"
 #include "weights/synthetic_checkpoint.h"
 
 namespace qasr {
@@ -24,15 +26,30 @@ std::vector<std::int32_t> some_ids(std::size_t n, std::uint32_t seed) {
   return ids;
 }
 
-class TextDecoderTest : public ::testing::TestWithParam<const char*> {
+struct Setup {
+  const char* name;
+  BackendKind backend;
+  WeightFormat weights;
+};
+
+// The row of the embedding that a decoder in this format uses.
+void round_embedding(std::span<float> row, WeightFormat format) {
+  if (format == WeightFormat::kStored) return;
+  for (std::size_t begin = 0; begin < row.size(); begin += kQuantBlock) {
+    const std::span<float> block = row.subspan(begin, std::min(kQuantBlock, row.size() - begin));
+    const Q8Block q = quantize_q8(block);
+    for (std::size_t i = 0; i < block.size(); ++i) block[i] = to_f32(q.scale) * static_cast<float>(q.q[i]);
+  }
+}
+
+class TextDecoderTest : public ::testing::TestWithParam<Setup> {
  protected:
   TextDecoderTest()
       : model_(synthetic_model("tiny_b")),
         files_(synthetic_checkpoint(model_)),
         weights_(files_, model_.config),
-        backend_(
-            make_backend({.backend = std::string(GetParam()) == "cpu" ? BackendKind::kCpu : BackendKind::kReference})),
-        decoder_(model_.config.text, model_.config.audio_token_id, weights_, *backend_, WeightFormat::kStored),
+        backend_(make_backend({.backend = GetParam().backend})),
+        decoder_(model_.config.text, model_.config.audio_token_id, weights_, *backend_, GetParam().weights),
         pool_(*backend_, model_.config.text, 20000, DType::kF32) {}
 
   std::vector<float> logits() {
@@ -141,6 +158,7 @@ TEST_P(TextDecoderTest, AudioRowsReplacePlaceholdersInOrder) {
   for (std::size_t i = 10; i < 30; ++i) {
     std::vector<float> row(static_cast<std::size_t>(hidden));
     widen_to_f32(table, row, plain[i] * hidden);
+    round_embedding(row, GetParam().weights);
     rows.insert(rows.end(), row.begin(), row.end());
     spliced[i] = model_.config.audio_token_id;
   }
@@ -157,7 +175,49 @@ TEST_P(TextDecoderTest, AudioRowsReplacePlaceholdersInOrder) {
   EXPECT_THROW(decoder_.prefill(too_few, workspace_, std::span(&next, 1)), Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, TextDecoderTest, ::testing::Values("reference", "cpu"));
+// Two steps alone, then others come and go, in another order at every step.
+TEST_P(TextDecoderTest, SequencesJoinAndLeaveBetweenStepsInAnyOrder) {
+  constexpr std::size_t kSequences = 9, kSteps = 12;
+  std::vector<std::vector<std::int32_t>> expected(kSequences);
+  std::vector<KvSequence> sequences;
+  std::vector<std::int32_t> ids(kSequences);
+  for (std::size_t s = 0; s < kSequences; ++s) {
+    const std::vector<std::int32_t> prompt = some_ids(5 + 13 * s, static_cast<std::uint32_t>(s));
+    KvSequence alone(pool_);
+    prefill(alone, prompt, ids[s]);
+    const SearchInput input[] = {{&alone, ids[s], kSteps}};
+    expected[s] = greedy_search(decoder_, input, {}, workspace_)[0].ids;
+    prefill(sequences.emplace_back(pool_), prompt, ids[s]);
+  }
+  std::vector<std::vector<std::int32_t>> got(kSequences);
+  for (std::size_t step = 0; step < 2 * kSteps; ++step) {
+    std::vector<std::size_t> members;
+    for (std::size_t i = 0; i < kSequences; ++i) {
+      const std::size_t s =
+          (i * 5 + step) % kSequences;  // 5 and 9 have no common divisor: every order starts elsewhere
+      if ((step < 2 ? s == 0 : (s + step) % 3 != 0) && got[s].size() < kSteps) members.push_back(s);
+    }
+    if (members.empty()) continue;
+    std::vector<KvSequence*> batch;
+    std::vector<std::int32_t> batch_ids;
+    for (const std::size_t s : members) {
+      got[s].push_back(ids[s]);
+      batch.push_back(&sequences[s]);
+      batch_ids.push_back(ids[s]);
+    }
+    decoder_.decode_step(batch, batch_ids, workspace_, batch_ids);
+    for (std::size_t i = 0; i < members.size(); ++i) ids[members[i]] = batch_ids[i];
+  }
+  for (std::size_t s = 0; s < kSequences; ++s) EXPECT_EQ(got[s], expected[s]) << s;
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, TextDecoderTest,
+                         ::testing::Values(Setup{"reference", BackendKind::kReference, WeightFormat::kStored},
+                                           Setup{"cpu", BackendKind::kCpu, WeightFormat::kStored},
+                                           Setup{"cpu_q8", BackendKind::kCpu, WeightFormat::kQ8},
+                                           Setup{"cpu_q4", BackendKind::kCpu, WeightFormat::kQ4},
+                                           Setup{"cpu_q4g32", BackendKind::kCpu, WeightFormat::kQ4G32}),
+                         [](const auto& setup) { return std::string(setup.param.name); });
 
 }  // namespace
 }  // namespace qasr
