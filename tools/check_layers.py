@@ -3,6 +3,7 @@
 
     include/qasr <- base <- tensor <- { audio, text, weights, backend } <- model <- engine
     include/qasr <- { capi, server, apps, bindings }
+    engine <- bench <- the files of apps/qasr named bench*
 
 A folder may include itself and whatever is to its left. Further rules: files of backend/cpu/isa are included from
 backend/cpu only; public headers include the standard library and each other, and have no #if; files inside isa/ include the
@@ -31,6 +32,7 @@ ALLOWED = {
     "backend": {"include", "base", "tensor", "backend"},
     "model": {"include", "base", "tensor", "audio", "text", "weights", "backend", "model"},
     "engine": {"include", "base", "tensor", "audio", "text", "weights", "backend", "model", "engine"},
+    "bench": {"include", "base", "tensor", "audio", "text", "weights", "backend", "model", "engine", "bench"},
     "capi": {"include", "capi"},
     "server": {"include", "base", "server"},
     "apps": {"include", "apps"},
@@ -76,6 +78,8 @@ def check_include(root, path, bracket, name):
     if is_isa(target) and path.parts[:3] != ("src", "backend", "cpu"):
         return f"only backend/cpu may include isa/, not {layer}: {name}"
     if is_test and target.parts[0] == "tests":
+        return None
+    if layer == "apps" and path.stem.startswith("bench") and layer_of(target) == "bench":
         return None
     if layer_of(target) not in ALLOWED[layer]:
         return f"{layer} must not include {layer_of(target)}: {name}"

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <string>
 
+#include "bench.h"
 #include "exit_code.h"
 #include "info.h"
 #include "output.h"
@@ -22,6 +23,7 @@ constexpr const char* kFooter =
     "  qasr transcribe recording.wav\n"
     "  qasr transcribe --model Qwen3-ASR-0.6B --language German interview.m4a\n"
     "  qasr info Qwen3-ASR-0.6B\n"
+    "  qasr bench --weights bf16\n"
     "\n"
     "Results are on standard output, everything else is on standard error.\n"
     "Exit codes: 0 success; 1 internal error, or results could not be written; 2 usage (unknown option, unknown\n"
@@ -46,8 +48,10 @@ ExitCode run(int argc, char** argv) {
   app.footer(kFooter);
   TranscribeArguments transcribe;
   InfoArguments info;
+  BenchArguments bench;
   const CLI::App* transcribe_command = add_transcribe(app, transcribe);
-  add_info(app, info);
+  const CLI::App* info_command = add_info(app, info);
+  add_bench(app, bench);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -57,7 +61,8 @@ ExitCode run(int argc, char** argv) {
     std::fputs("A subcommand is required\nRun with --help for more information.\n", stderr);
     return kExitUsage;
   }
-  return transcribe_command->parsed() ? run_transcribe(transcribe) : run_info(info);
+  if (transcribe_command->parsed()) return run_transcribe(transcribe);
+  return info_command->parsed() ? run_info(info) : run_bench(bench);
 }
 
 }  // namespace

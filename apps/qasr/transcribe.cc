@@ -19,10 +19,10 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
-#include <map>
 #include <memory>
 
 #include "demo_model.h"
+#include "format_names.h"
 #include "output.h"
 #include "qasr/audio.h"
 #include "qasr/engine.h"
@@ -40,13 +40,6 @@ constexpr const char* kExamples =
     "  qasr transcribe --model Qwen3-ASR-0.6B --context 'Names: Grace Hopper, Howard Aiken' talk.ogg\n"
     "  qasr transcribe --json *.wav > transcripts.jsonl\n"
     "  ffmpeg -i film.mkv -f wav - | qasr transcribe -\n";
-
-const std::map<std::string, WeightFormat> kWeightFormats = {
-    {"auto", WeightFormat::kAuto},  {"stored", WeightFormat::kStored}, {"f32", WeightFormat::kF32},
-    {"bf16", WeightFormat::kBf16},  {"q8", WeightFormat::kQ8},         {"q4", WeightFormat::kQ4},
-    {"q4g32", WeightFormat::kQ4G32}};
-const std::map<std::string, KvCacheFormat> kKvCacheFormats = {
-    {"auto", KvCacheFormat::kAuto}, {"f32", KvCacheFormat::kF32}, {"bf16", KvCacheFormat::kBf16}};
 
 class Stopwatch {
  public:

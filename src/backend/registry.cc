@@ -20,4 +20,6 @@ std::unique_ptr<Backend> make_cpu_backend(int n_threads, const std::string& isa)
   return std::make_unique<cpu::CpuBackend>(n_threads, cpu::select_isa(isa));
 }
 
+std::string cpu_isa_name(const std::string& isa) { return cpu::select_isa(isa).name; }
+
 }  // namespace qasr

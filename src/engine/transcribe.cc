@@ -36,17 +36,11 @@ int answer_budget(const TextDecoderConfig& config, std::size_t n_prompt_tokens, 
   return std::min(budget, room);
 }
 
-DType kv_cache_dtype(const EngineOptions& options) {
-  const bool exact = options.kv_cache == KvCacheFormat::kF32 ||
-                     (options.kv_cache == KvCacheFormat::kAuto && options.weights == WeightFormat::kF32);
-  return exact ? DType::kF32 : DType::kBf16;
-}
-
 void make_room(const Engine::Impl& engine, std::int64_t n_positions, SegmentWorkspace& workspace) {
   if (workspace.kv_pool != nullptr && workspace.kv_pool->n_positions() >= n_positions) return;
   workspace.kv_pool.reset();  // first, so that old and new pool never exist side by side
   workspace.kv_pool = std::make_unique<KvPool>(*engine.backend, engine.model->config().text, n_positions,
-                                               kv_cache_dtype(engine.options));
+                                               kv_cache_dtype(engine.options.kv_cache, engine.options.weights));
 }
 
 }  // namespace

@@ -12,6 +12,11 @@ int pages_for(std::int64_t n_positions) {
 
 }  // namespace
 
+DType kv_cache_dtype(KvCacheFormat format, WeightFormat weights) {
+  const bool exact = format == KvCacheFormat::kF32 || (format == KvCacheFormat::kAuto && weights == WeightFormat::kF32);
+  return exact ? DType::kF32 : DType::kBf16;
+}
+
 KvPool::KvPool(Backend& backend, const TextDecoderConfig& config, std::int64_t n_positions, DType dtype)
     : n_pages_(pages_for(n_positions)) {
   cache_ = backend.make_kv_cache({.n_layers = config.n_layers,

@@ -8,11 +8,15 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "qasr/options.h"
 #include "weights/model_config.h"
 
 namespace qasr {
 
 class KvPool;
+
+/// The element type that a format means beside these weights.
+DType kv_cache_dtype(KvCacheFormat format, WeightFormat weights);
 
 /// The cached positions of one sequence. Returns its pages to the pool on destruction; the pool must outlive it.
 class KvSequence {

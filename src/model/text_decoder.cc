@@ -71,6 +71,14 @@ TextDecoder::TextDecoder(const TextDecoderConfig& config, int audio_token_id, co
   final_norm_ = vector("model.norm.weight");
 }
 
+std::size_t TextDecoder::step_weight_bytes() const {
+  std::size_t bytes = embedding_->bytes();
+  for (const Layer& layer : layers_) {
+    bytes += layer.qkv->bytes() + layer.attention_out->bytes() + layer.gate_up->bytes() + layer.down->bytes();
+  }
+  return bytes;
+}
+
 void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
                           std::span<std::int32_t> next_ids) const {
   QASR_CHECK(!inputs.empty() && next_ids.size() == inputs.size());

@@ -61,6 +61,8 @@ class TextDecoder {
                    DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const;
 
   const TextDecoderConfig& config() const { return config_; }
+  /// Packed matrices that a decode step reads: all layers and the head, whatever the number of sequences.
+  std::size_t step_weight_bytes() const;
 
  private:
   struct Layer {

@@ -16,7 +16,7 @@ class UsageTest(ProgramTest):
         self.assertEqual((result.returncode, result.stdout, result.stderr), (OK, f"qasr {version}\n", ""))
 
     def test_help(self):
-        for arguments in (["--help"], ["transcribe", "--help"], ["info", "--help"]):
+        for arguments in (["--help"], ["transcribe", "--help"], ["info", "--help"], ["bench", "--help"]):
             with self.subTest(arguments=arguments):
                 result = run(*arguments)
                 self.assertEqual((result.returncode, result.stderr), (OK, ""))

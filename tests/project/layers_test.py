@@ -30,6 +30,7 @@ class CheckerTest(unittest.TestCase):
         "src/engine/session.h": "",
         "src/backend/backend.h": "",
         "src/backend/cpu/isa/kernels.h": "",
+        "src/bench/benchmark.h": "",
         "tests/helper.h": "",
     }
 
@@ -63,6 +64,13 @@ class CheckerTest(unittest.TestCase):
 
     def test_apps_see_public_headers_only(self):
         self.assert_refused("apps/qasr/a.cc", '#include "engine/session.h"\n', "apps must not include engine")
+
+    def test_bench_sees_everything_and_is_seen_by_its_subcommand(self):
+        self.assert_allowed("src/bench/a.cc", '#include "engine/session.h"\n#include "backend/backend.h"\n')
+        self.assert_allowed("apps/qasr/bench_output.cc", '#include "bench/benchmark.h"\n')
+        self.assert_refused("apps/qasr/a.cc", '#include "bench/benchmark.h"\n', "apps must not include bench")
+        self.assert_refused("apps/qasr/bench.cc", '#include "engine/session.h"\n', "apps must not include engine")
+        self.assert_refused("src/engine/a.cc", '#include "bench/benchmark.h"\n', "engine must not include bench")
 
     def test_isa(self):
         self.assert_allowed("src/backend/cpu/a.cc", '#include "backend/cpu/isa/kernels.h"\n')

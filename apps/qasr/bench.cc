@@ -1,0 +1,106 @@
+// `qasr bench`: measures load, log-mel, stem, encoder, prefill and decode steps, and the machine's own limits beside
+// them. docs/performance.md says what the figures mean. Looks inside the library (src/bench), unlike other subcommands.
+#include "bench.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "bench/benchmark.h"
+#include "bench_output.h"
+#include "format_names.h"
+#include "output.h"
+
+namespace qasr::app {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  qasr bench\n"
+    "  qasr bench --weights bf16 --batch 4 --json\n"
+    "  qasr bench --model Qwen3-ASR-0.6B --audio-s 120 --tokens 480\n"
+    "  QASR_CPU_ISA=avx2 qasr bench --threads 1\n";
+
+/// Where programs keep what they can make again (XDG base directory specification).
+std::filesystem::path user_cache_dir() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0') {
+    return std::filesystem::path(cache) / "qasr";
+  }
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
+    return std::filesystem::path(home) / ".cache/qasr";
+  }
+  throw Error(ErrorCode::kInvalidArgument, "no cache directory: HOME is not set; use --cache-dir");
+}
+
+bench::BenchmarkOptions benchmark_options(const BenchArguments& arguments) {
+  bench::BenchmarkOptions options;
+  options.model_dir = arguments.model_dir;
+  options.synthetic_model = "qwen3-asr-" + arguments.synthetic;
+  if (arguments.model_dir.empty()) {
+    options.cache_dir = arguments.cache_dir.empty() ? user_cache_dir() : std::filesystem::path(arguments.cache_dir);
+  }
+  options.audio_s = arguments.audio_s;
+  options.n_tokens = arguments.n_tokens;
+  options.n_segments = arguments.n_segments;
+  options.n_runs = arguments.n_runs;
+  options.n_threads = arguments.n_threads;
+  options.weights = kWeightFormats.at(arguments.weights);
+  options.kv_cache = kKvCacheFormats.at(arguments.kv_cache);
+  if (const char* isa = std::getenv("QASR_CPU_ISA")) options.cpu_isa = isa;
+  if (!arguments.quiet) options.log = [](std::string_view line) { print_error(line); };
+  return options;
+}
+
+}  // namespace
+
+CLI::App* add_bench(CLI::App& app, BenchArguments& arguments) {
+  CLI::App* command = app.add_subcommand("bench", "Measure speed and memory beside the limits of this machine");
+  CLI::Option* model = command->add_option("-m,--model", arguments.model_dir, "Checkpoint directory")->type_name("DIR");
+  command->add_option("--synthetic", arguments.synthetic, "Size of the synthetic checkpoint used without --model")
+      ->check(CLI::IsMember({"0.6b", "1.7b"}))
+      ->capture_default_str()
+      ->excludes(model)
+      ->type_name("SIZE");
+  command
+      ->add_option("--cache-dir", arguments.cache_dir,
+                   "Where the synthetic checkpoint is kept; default: the user's cache directory")
+      ->type_name("DIR");
+  command->add_option("--audio-s", arguments.audio_s, "Length of each recording in seconds")
+      ->check(CLI::Range(0.1, 1200.0))
+      ->capture_default_str()
+      ->type_name("S");
+  command->add_option("--tokens", arguments.n_tokens, "Tokens decoded per recording, end tokens ignored")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str()
+      ->type_name("N");
+  command->add_option("--batch", arguments.n_segments, "Recordings that are encoded and decoded together")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str()
+      ->type_name("N");
+  command->add_option("-t,--threads", arguments.n_threads, "Threads; 0 is one per core")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N");
+  command->add_option("--weights", arguments.weights, "Weights in memory")
+      ->check(CLI::IsMember(kWeightFormats))
+      ->capture_default_str()
+      ->type_name("FORMAT");
+  command->add_option("--kv-cache", arguments.kv_cache, "Keys and values in memory")
+      ->check(CLI::IsMember(kKvCacheFormats))
+      ->capture_default_str()
+      ->type_name("FORMAT");
+  command->add_option("--runs", arguments.n_runs, "Runs whose medians are reported, after one that is not counted")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str()
+      ->type_name("N");
+  command->add_flag("--json", arguments.json, "Print JSON");
+  command->add_flag("-q,--quiet", arguments.quiet, "No progress on standard error");
+  command->footer(kExamples);
+  return command;
+}
+
+ExitCode run_bench(const BenchArguments& arguments) {
+  const bench::BenchmarkReport report = bench::run_benchmark(benchmark_options(arguments));
+  print(arguments.json ? benchmark_json(report) : benchmark_table(report));
+  return kExitOk;
+}
+
+}  // namespace qasr::app
