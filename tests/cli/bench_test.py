@@ -19,14 +19,14 @@ class BenchTest(ProgramTest):
                        capture_output=True)
         return directory
 
-    def report(self, *arguments):
-        result = run("bench", "--model", self.checkpoint(), "--audio-s", 2.5, "--tokens", 4, "--runs", 1, "--json", "--quiet",
+    def report(self, *arguments, runs=1):
+        result = run("bench", "--model", self.checkpoint(), "--audio-s", 2.5, "--tokens", 4, "--runs", runs, "--json", "--quiet",
                      *arguments)
         self.assertEqual((result.returncode, result.stderr), (OK, ""))
         return json.loads(result.stdout)
 
     def test_json(self):
-        report = self.report("--batch", 2, "--threads", 1, "--runs", 3)
+        report = self.report("--batch", 2, "--threads", 1, runs=3)
         for field in FIELDS:
             self.assertIn(field, report)
         self.assertEqual((report["batch"], report["audio_s"], report["tokens"], report["threads"]), (2, 2.5, 4, 1))
