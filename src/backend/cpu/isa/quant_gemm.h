@@ -27,6 +27,16 @@ constexpr std::size_t kChunkBlocks = 16;
 // How far ahead of its use a panel that streams from memory is asked for: the hardware's own prefetch stops at every
 // 4 KiB page.
 constexpr std::size_t kQuantPrefetchBytes = 3072;
+// Up to this many tiles of rows ask for the next chunk while they work on this one, so that memory is never idle. With
+// more there is so much work on a chunk that waiting for the next one does not show.
+constexpr std::size_t kPrefetchTiles = 8;
+constexpr std::size_t kLineBytes = 64;
+
+// What a tile asks memory for while it runs.
+struct Prefetch {
+  const std::byte* from = nullptr;
+  std::size_t lines_per_block = 0;
+};
 
 // ---- weights as stored, and unpacked to scratch
 // ----------------------------------------------------------------------
@@ -130,10 +140,10 @@ struct RecordRange {
 
 // c[R][NR] (+)= records * weights. Integer sums of a block always stay in registers; the f32 sums do where they fit,
 // else in the tile of c, which is in L1.
-template <typename V, typename Weights, int R, bool kPrefetch>
+template <typename V, typename Weights, int R>
 inline __attribute__((always_inline)) void quant_tile(const std::byte* const* records, std::size_t record_stride,
-                                                      const RecordRange& range, const std::byte* weights, float* c,
-                                                      std::size_t ldc, bool accumulate) {
+                                                      const RecordRange& range, const std::byte* weights,
+                                                      Prefetch prefetch, float* c, std::size_t ldc, bool accumulate) {
   using F = typename V::F;
   using X = typename V::X;
   constexpr int kVectors = V::kPanelVectors, kLanes = V::kLanes, kSteps = quant_steps<V>();
@@ -172,11 +182,8 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* const* re
 #pragma GCC unroll 2
     for (std::size_t in_group = 0; in_group < Weights::kGroupBlocks; ++in_group, weights += Weights::kBlockBytes) {
       const std::size_t block = range.begin + done + in_group;
-      if constexpr (kPrefetch) {
-#pragma GCC unroll 32
-        for (std::size_t line = 0; line < Weights::kBlockBytes; line += 64) {
-          __builtin_prefetch(weights + kQuantPrefetchBytes + line);
-        }
+      for (std::size_t line = 0; line < prefetch.lines_per_block; ++line, prefetch.from += kLineBytes) {
+        __builtin_prefetch(prefetch.from);
       }
       typename V::I dot[R][kVectors];
 #pragma GCC unroll 16
@@ -231,44 +238,57 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* const* re
 }
 
 // The tile for a number of rows known at run time, 1 <= rows <= R; each height is a function of its own.
-template <typename V, typename Weights, int R, bool kPrefetch>
+template <typename V, typename Weights, int R>
 __attribute__((noinline)) void quant_tile_of(std::size_t rows, const std::byte* const* records,
                                              std::size_t record_stride, const RecordRange& range,
-                                             const std::byte* weights, float* c, std::size_t ldc, bool accumulate) {
+                                             const std::byte* weights, Prefetch prefetch, float* c, std::size_t ldc,
+                                             bool accumulate) {
   if constexpr (R > 1) {
     if (rows < static_cast<std::size_t>(R)) {
-      return quant_tile_of<V, Weights, R - 1, kPrefetch>(rows, records, record_stride, range, weights, c, ldc,
-                                                         accumulate);
+      return quant_tile_of<V, Weights, R - 1>(rows, records, record_stride, range, weights, prefetch, c, ldc,
+                                              accumulate);
     }
   }
-  quant_tile<V, Weights, R, kPrefetch>(records, record_stride, range, weights, c, ldc, accumulate);
+  quant_tile<V, Weights, R>(records, record_stride, range, weights, prefetch, c, ldc, accumulate);
 }
 
 // ---- the product
 // -----------------------------------------------------------------------------------------------------
 
-// Row tiles of equal height over one chunk of one panel.
-template <typename V, typename Weights, bool kPrefetchFirst>
-void quant_row_tiles(const QuantRows& rows, std::size_t segment, const RecordRange& range, const std::byte* weights,
-                     float* c, std::size_t ldc, bool accumulate) {
-  const std::size_t n_tiles = (rows.n_rows + V::kQuantRows - 1) / V::kQuantRows;
-  const std::size_t height = (rows.n_rows + n_tiles - 1) / n_tiles;
-  for (std::size_t row = 0; row < rows.n_rows; row += height) {
-    const std::size_t count = rows.n_rows - row < height ? rows.n_rows - row : height;
+// Row tiles of equal height.
+struct RowTiles {
+  std::size_t count, height;
+
+  RowTiles(std::size_t rows, std::size_t most) : count((rows + most - 1) / most), height((rows + count - 1) / count) {}
+};
+
+// All row tiles over one chunk of one panel.
+//   next  where memory goes on after the chunk's stored form of `stored_bytes`
+template <typename V, typename Weights>
+void quant_row_tiles(const QuantRows& rows, const RowTiles& tiles, std::size_t segment, const RecordRange& range,
+                     const std::byte* weights, const std::byte* next, std::size_t stored_bytes, float* c,
+                     std::size_t ldc, bool accumulate) {
+  Prefetch prefetch;
+  if (tiles.count <= kPrefetchTiles) {
+    const std::size_t tile_blocks = tiles.count * range.n;
+    prefetch = {next, (stored_bytes / kLineBytes + tile_blocks - 1) / tile_blocks};
+  }
+  for (std::size_t row = 0; row < rows.n_rows; row += tiles.height) {
+    const std::size_t count = rows.n_rows - row < tiles.height ? rows.n_rows - row : tiles.height;
     const std::byte* const* records = rows.records + row * rows.n_segments + segment;
-    const auto tile_rows = row == 0 && kPrefetchFirst ? quant_tile_of<V, Weights, V::kQuantRows, kPrefetchFirst>
-                                                      : quant_tile_of<V, Weights, V::kQuantRows, false>;
-    tile_rows(count, records, rows.n_segments, range, weights, c + row * ldc, ldc, accumulate);
+    quant_tile_of<V, Weights, V::kQuantRows>(count, records, rows.n_segments, range, weights, prefetch, c + row * ldc,
+                                             ldc, accumulate);
+    prefetch.from += prefetch.lines_per_block * range.n * kLineBytes;
   }
 }
 
 template <typename V, typename Stored>
 void quant_panels(const QuantRows& rows, const QuantPanels& panels, std::byte* scratch, float* c, std::size_t ldc) {
   using Scratch = Unpacked<V, Stored>;
-  const std::size_t n_tiles = (rows.n_rows + V::kQuantRows - 1) / V::kQuantRows;
-  const bool unpacks = n_tiles >= 2 && (V::kWidensWeights || Stored::kHasBias);
+  const RowTiles tiles(rows.n_rows, V::kQuantRows);
+  const bool unpacks = tiles.count >= 2 && (V::kWidensWeights || Stored::kHasBias);
   // One tile of rows reads a panel once, from memory, in one go; more stay on a chunk while it is in L1.
-  const std::size_t chunk = n_tiles == 1 ? rows.layout.n_blocks : kChunkBlocks;
+  const std::size_t chunk = tiles.count == 1 ? rows.layout.n_blocks : kChunkBlocks;
   for (std::size_t panel = 0; panel < panels.n_panels; ++panel, c += quant_width<V>()) {
     const std::byte* weights = panels.data + panel * panels.panel_bytes;
     bool accumulate = false;
@@ -276,13 +296,15 @@ void quant_panels(const QuantRows& rows, const QuantPanels& panels, std::byte* s
       for (std::size_t begin = 0; begin < rows.layout.n_blocks; begin += chunk, accumulate = true) {
         const std::size_t left = rows.layout.n_blocks - begin;
         const RecordRange range{&rows.layout, begin, left < chunk ? left : chunk};
+        const std::size_t stored_bytes = chunk_bytes<Stored>(range.n);
+        const std::byte* next = weights + (tiles.count == 1 ? kQuantPrefetchBytes : stored_bytes);
         if (unpacks) {
           unpack_chunk<V, Stored>(weights, range.n, scratch);
-          quant_row_tiles<V, Scratch, false>(rows, segment, range, scratch, c, ldc, accumulate);
+          quant_row_tiles<V, Scratch>(rows, tiles, segment, range, scratch, next, stored_bytes, c, ldc, accumulate);
         } else {
-          quant_row_tiles<V, Stored, true>(rows, segment, range, weights, c, ldc, accumulate);
+          quant_row_tiles<V, Stored>(rows, tiles, segment, range, weights, next, stored_bytes, c, ldc, accumulate);
         }
-        weights += chunk_bytes<Stored>(range.n);
+        weights += stored_bytes;
       }
     }
   }
