@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 import unittest
 
-from harness import MODEL, OK, USAGE, INPUT, ProgramTest, run
+from harness import INPUT, MODEL, OK, PROGRAM, ROOT, USAGE, ProgramTest, run
 
 FIELDS = ("load_ms mel_ms stem_ms encoder_ms prefill_ms decode_ms_per_token total_ms rtfx peak_rss_mb weights threads isa "
           "batch audio_s tokens").split()
@@ -85,6 +85,18 @@ class BenchTest(ProgramTest):
         self.assert_fails(run("bench", "--quiet", "--model", "/nonexistent"), MODEL, "/nonexistent")
         self.assert_fails(run("bench", "--quiet", "--model", self.checkpoint(), "--audio-s", 1, "--tokens", 100000), INPUT,
                           "positions")
+
+    def test_table_of_goals(self):
+        """bench/bars.py prints every row from one command."""
+        saved = self.directory / "results.json"
+        result = subprocess.run([ROOT / "bench/bars.py", "--program", PROGRAM, "--kernels", "/nonexistent", "--model",
+                                 self.checkpoint(), "--runs", "1", "--audio-s", "1", "--tokens", "2", "--json", saved],
+                                capture_output=True, text=True, check=True)
+        for fragment in ("log-mel, 1 s", "prefill, 28 rows", "1 sequence, q8", "1 sequence, q4", "8 sequences to 1",
+                         "2 tokens, q8, at 60 GB/s", "4 s as 4 segments, 8 tokens", "peak memory", "1.7B to 0.6B"):
+            self.assertIn(fragment, result.stdout)
+        reports = json.loads(saved.read_text())["bench"]
+        self.assertEqual((reports["batch 8"]["batch"], reports["q4"]["weights"]), (8, "q4"))
 
 
 if __name__ == "__main__":
