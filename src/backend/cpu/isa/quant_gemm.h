@@ -27,9 +27,6 @@ constexpr std::size_t kChunkBlocks = 16;
 // How far ahead of its use a panel that streams from memory is asked for: the hardware's own prefetch stops at every
 // 4 KiB page.
 constexpr std::size_t kQuantPrefetchBytes = 3072;
-// Up to this many tiles of rows ask for the next chunk while they work on this one, so that memory is never idle. With
-// more there is so much work on a chunk that waiting for the next one does not show.
-constexpr std::size_t kPrefetchTiles = 8;
 constexpr std::size_t kLineBytes = 64;
 
 // What a tile asks memory for while it runs.
@@ -268,17 +265,17 @@ template <typename V, typename Weights>
 void quant_row_tiles(const QuantRows& rows, const RowTiles& tiles, std::size_t segment, const RecordRange& range,
                      const std::byte* weights, const std::byte* next, std::size_t stored_bytes, float* c,
                      std::size_t ldc, bool accumulate) {
-  Prefetch prefetch;
-  if (tiles.count <= kPrefetchTiles) {
-    const std::size_t tile_blocks = tiles.count * range.n;
-    prefetch = {next, (stored_bytes / kLineBytes + tile_blocks - 1) / tile_blocks};
-  }
+  // The tiles ask for the next chunk while they work on this one, evenly, so that memory is never idle.
+  const std::size_t tile_blocks = tiles.count * range.n, n_lines = (stored_bytes + kLineBytes - 1) / kLineBytes;
+  Prefetch prefetch{next, (n_lines + tile_blocks - 1) / tile_blocks};
+  const std::byte* end = next + stored_bytes;
   for (std::size_t row = 0; row < rows.n_rows; row += tiles.height) {
     const std::size_t count = rows.n_rows - row < tiles.height ? rows.n_rows - row : tiles.height;
     const std::byte* const* records = rows.records + row * rows.n_segments + segment;
     quant_tile_of<V, Weights, V::kQuantRows>(count, records, rows.n_segments, range, weights, prefetch, c + row * ldc,
                                              ldc, accumulate);
     prefetch.from += prefetch.lines_per_block * range.n * kLineBytes;
+    if (prefetch.from >= end) prefetch.lines_per_block = 0;
   }
 }
 
