@@ -11,27 +11,26 @@ namespace {
 
 constexpr double kSums = 16;
 
-#define QASR_EACH_SUM(STEP)                                                                                      \
-  STEP(0)                                                                                                        \
-  STEP(1)                                                                                                        \
-  STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7) STEP(16) STEP(17) STEP(18) STEP(19) STEP(20) STEP(21) STEP(22) \
-      STEP(23)
+#define QASR_EACH_SUM(STEP) \
+  STEP(0)                   \
+  STEP(1)                   \
+  STEP(2)                   \
+  STEP(3) STEP(4) STEP(5) STEP(6) STEP(7) STEP(16) STEP(17) STEP(18) STEP(19) STEP(20) STEP(21) STEP(22) STEP(23)
 #define QASR_ZERO_STEP(sum) "movi v" #sum ".4s, #0\n"
 
 // Operands as in the loops of x86-64: small, and not zero.
 #define QASR_PEAK_LOOP(name, STEP)                                                                                    \
   void name(std::size_t n) noexcept {                                                                                 \
     const std::uint32_t operand = 0x3F013F01;                                                                         \
-    asm volatile(".arch_extension dotprod\n"                                                                        \
-                 "dup v24.4s, %w[operand]\n"                                                                        \
-                 "dup v25.4s, %w[operand]\n" QASR_EACH_SUM(QASR_ZERO_STEP)                                          \
-                 "1:\n" QASR_EACH_SUM(STEP)                                                                         \
-                 "subs %[n], %[n], #1\n"                                                                            \
-                 "b.ne 1b\n"                                                                                        \
-                 : [n] "+r"(n)                                                                                      \
-                 : [operand] "r"(operand)                                                                           \
-                 : "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21",  \
-                   "v22", "v23", "v24", "v25"); \
+    asm volatile("dup v24.4s, %w[operand]\n"                                                                          \
+                 "dup v25.4s, %w[operand]\n" QASR_EACH_SUM(QASR_ZERO_STEP)                                            \
+                 "1:\n" QASR_EACH_SUM(STEP)                                                                           \
+                 "subs %[n], %[n], #1\n"                                                                              \
+                 "b.ne 1b\n"                                                                                          \
+                 : [n] "+r"(n)                                                                                        \
+                 : [operand] "r"(operand)                                                                             \
+                 : "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21",    \
+                   "v22", "v23", "v24", "v25");                                                                       \
   }
 
 #define QASR_FMA(sum) "fmla v" #sum ".4s, v24.4s, v25.4s\n"

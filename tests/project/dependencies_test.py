@@ -15,11 +15,11 @@ def listed_packages():
 
 
 def documented_packages():
-    """(set, package) of every table row "| `package` | build or test | ...": one row may name several packages."""
+    """(set, package) of every table row "| `package` | build, test or optional | ...": one row may name several packages."""
     found = set()
     for line in (ROOT / "docs/dependencies.md").read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("|") and len(cells) >= 2 and cells[1] in ("build", "test"):
+        if line.startswith("|") and len(cells) >= 2 and cells[1] in ("build", "test", "optional"):
             found |= {(cells[1], name) for name in re.findall(r"`([^`]+)`", cells[0])}
     return found
 
