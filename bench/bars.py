@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 
@@ -35,18 +36,21 @@ def measure(arguments, options, isa=None):
 
 
 def measure_products(arguments):
-    """{(kind, shape): operations per second}: ours under "q8", oneDNN's under "OneDnn/int8"."""
+    """{(kind, shape): operations per second}: ours under "q8", oneDNN's under "OneDnn/int8". Medians of repetitions in random
+    order, so that a machine that slows down for a while slows both."""
     command = [arguments.kernels, "--benchmark_filter=^(Linear/(f32|bf16|q8)/rows:(390|405|8000|2080)/|OneDnn/)",
-               "--benchmark_format=json"]
+               "--benchmark_format=json", "--benchmark_min_time=0.05", f"--benchmark_repetitions={arguments.runs}",
+               "--benchmark_enable_random_interleaving=true"]
     print("+ " + " ".join(map(str, command)), file=sys.stderr)
     environment = {**os.environ, "QASR_BENCH_THREADS": str(arguments.threads)}
     output = subprocess.run(list(map(str, command)), env=environment, stdout=subprocess.PIPE, check=True).stdout
     rates = {}
     for entry in json.loads(output)["benchmarks"]:
+        if entry["run_type"] != "iteration" or "FLOP/s" not in entry:
+            continue
         family, kind, shape = entry["name"].removesuffix("/real_time").split("/", 2)
-        if "FLOP/s" in entry:
-            rates[kind if family == "Linear" else f"OneDnn/{kind}", shape] = entry["FLOP/s"]
-    return rates
+        rates.setdefault((kind if family == "Linear" else f"OneDnn/{kind}", shape), []).append(entry["FLOP/s"])
+    return {key: statistics.median(values) for key, values in rates.items()}
 
 
 def measure_all(arguments):

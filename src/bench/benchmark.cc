@@ -102,6 +102,21 @@ StageTimes run_once(Pipeline& pipeline, Measurements& measured) {
   return times;
 }
 
+// @return the total of the first run, which is not counted
+double run_all(Pipeline& pipeline, const BenchmarkOptions& options, ThreadPool& pool,
+               const std::function<void(std::string_view)>& log, Measurements& measured) {
+  ThreadPool one_thread(1);
+  log("first run, not counted");
+  const double first_total_ms = run_once(pipeline, measured).total_ms();
+  measure_machine(pool, one_thread, measured);
+  for (int run = 1; run <= options.n_runs; ++run) {
+    log("run " + std::to_string(run) + " of " + std::to_string(options.n_runs));
+    measured.runs.push_back(run_once(pipeline, measured));
+    measure_machine(pool, one_thread, measured);
+  }
+  return first_total_ms;
+}
+
 // Median, minimum and distance from the limit of one stage.
 template <typename Time>
 StageReport summarise(const Measurements& measured, double limit_ms, Time time_of) {
@@ -174,7 +189,7 @@ BenchmarkReport run_benchmark(const BenchmarkOptions& options) {
     if (options.log) options.log(line);
   };
   const std::unique_ptr<Backend> backend = make_cpu_backend(options.n_threads, options.cpu_isa);
-  ThreadPool pool(options.n_threads), one_thread(1);
+  ThreadPool pool(options.n_threads);
   const std::filesystem::path directory =
       options.model_dir.empty() ? cached_synthetic_checkpoint(options.cache_dir, options.synthetic_model, options.log)
                                 : options.model_dir;
@@ -191,14 +206,7 @@ BenchmarkReport run_benchmark(const BenchmarkOptions& options) {
                      .n_segments = options.n_segments,
                      .n_tokens = options.n_tokens,
                      .kv_dtype = kv_dtype});
-  log("first run, not counted");
-  report.first_total_ms = run_once(pipeline, measured).total_ms();
-  measure_machine(pool, one_thread, measured);
-  for (int run = 1; run <= options.n_runs; ++run) {
-    log("run " + std::to_string(run) + " of " + std::to_string(options.n_runs));
-    measured.runs.push_back(run_once(pipeline, measured));
-    measure_machine(pool, one_thread, measured);
-  }
+  report.first_total_ms = run_all(pipeline, options, pool, log, measured);
 
   report.load_ms = loaded.load_ms;
   report.weights = loaded.format;

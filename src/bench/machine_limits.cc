@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdint>
 
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
@@ -20,17 +19,6 @@ std::size_t stream_bytes() {
   const std::size_t cache_bytes = last_level > 0 ? static_cast<std::size_t>(last_level) : 0;
   const std::size_t bytes = std::clamp(4 * cache_bytes, std::size_t{256} << 20, std::size_t{1} << 30);
   return bytes / kPieceBytes * kPieceBytes;
-}
-
-void read_piece(const std::byte* piece) noexcept {
-  typedef std::uint64_t Words __attribute__((vector_size(16)));
-  const auto* words = reinterpret_cast<const Words*>(piece);
-  Words sums[8] = {};
-  for (std::size_t i = 0; i < kPieceBytes / sizeof(Words); i += 8) {
-#pragma GCC unroll 8
-    for (std::size_t lane = 0; lane < 8; ++lane) sums[lane] += words[i + lane];
-  }
-  asm volatile("" : : "m"(sums));  // the sums are used, as far as the compiler knows
 }
 
 // Best of three: anything that disturbs the loop makes it slower.
@@ -65,8 +53,9 @@ DotPeaks measure_dot_peaks(ThreadPool& pool) {
 StreamReader::StreamReader() : buffer_(stream_bytes()) { std::fill_n(buffer_.data(), buffer_.bytes(), std::byte{1}); }
 
 void StreamReader::read(ThreadPool& pool) const noexcept {
+  const ReadLoop loop = read_loop();
   pool.parallel_for(bytes() / kPieceBytes,
-                    [&](std::size_t piece, int) { read_piece(buffer_.data() + piece * kPieceBytes); });
+                    [&](std::size_t piece, int) { loop(buffer_.data() + piece * kPieceBytes, kPieceBytes); });
 }
 
 double StreamReader::measure(ThreadPool& pool) const {

@@ -47,6 +47,21 @@ QASR_PEAK_LOOP(int8_avx512, "avx512vnni", "zmm", QASR_INT8_ZMM)
 QASR_PEAK_LOOP(int8_avxvnni, "avxvnni", "ymm", QASR_INT8_YMM)
 QASR_PEAK_LOOP(int16_avx2, "avx2", "ymm", QASR_INT16_YMM)
 
+#define QASR_READ_LOOP(name, features, width)                                                        \
+  __attribute__((target(features))) void name(const std::byte* data, std::size_t n_bytes) noexcept { \
+    typedef std::uint64_t Words __attribute__((vector_size(width)));                                 \
+    const auto* words = reinterpret_cast<const Words*>(data);                                        \
+    Words sums[8] = {};                                                                              \
+    for (std::size_t i = 0; i < n_bytes / width; i += 8) {                                           \
+      _Pragma("GCC unroll 8") for (std::size_t sum = 0; sum < 8; ++sum) sums[sum] += words[i + sum]; \
+    }                                                                                                \
+    asm volatile("" : : "m"(sums)); /* used, as far as the compiler knows */                         \
+  }
+
+QASR_READ_LOOP(read_16, "sse2", 16)
+QASR_READ_LOOP(read_32, "avx2", 32)
+QASR_READ_LOOP(read_64, "avx512f", 64)
+
 // AVX512_BF16 by CPUID leaf 7.
 bool has_avx512_bf16() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
@@ -54,6 +69,11 @@ bool has_avx512_bf16() {
 }
 
 }  // namespace
+
+ReadLoop read_loop() {
+  const CpuFeatures cpu = cpu_features();
+  return cpu.avx512 ? read_64 : cpu.avx2 ? read_32 : read_16;
+}
 
 PeakLoops peak_loops() {
   const CpuFeatures cpu = cpu_features();
