@@ -184,7 +184,7 @@ CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
       ->type_name("TEXT");
   command->add_flag("--json", arguments.json, "Print JSON: one document, or JSON Lines for several files");
   command->add_flag("--timings", arguments.timings, "Print the time of the three stages on standard error");
-  command->add_option("-t,--threads", arguments.n_threads, "Threads; 0 is one per core")
+  command->add_option("-t,--threads", arguments.n_threads, "Threads; 0 is one per physical core allowed to the process")
       ->check(CLI::Range(0, 1024))
       ->type_name("N");
   command->add_option("--max-tokens", arguments.max_tokens, "Most tokens per segment; 0 follows the segment's length")

@@ -16,7 +16,8 @@ std::unique_ptr<Backend> make_backend(const EngineOptions& options);
 std::string cpu_isa_name(const std::string& isa);
 
 std::unique_ptr<Backend> make_reference_backend();
-/// isa: "" for the best supported one, or "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon". n_threads 0: one per available core.
+/// isa: "" for the best supported one, or "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon". n_threads 0:
+/// one per physical core the process may use.
 std::unique_ptr<Backend> make_cpu_backend(int n_threads, const std::string& isa);
 
 }  // namespace qasr

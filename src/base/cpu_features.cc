@@ -2,11 +2,6 @@
 // wide registers.
 #include "base/cpu_features.h"
 
-#include <sched.h>
-
-#include <algorithm>
-#include <thread>
-
 #include "base/platform.h"
 
 #if defined(QASR_X86_64)
@@ -45,13 +40,6 @@ CpuFeatures cpu_features() {
   features.neon = true;
 #endif
   return features;
-}
-
-int available_cores() {
-  cpu_set_t mask;
-  if (::sched_getaffinity(0, sizeof(mask), &mask) == 0) return std::max(1, CPU_COUNT(&mask));
-  // More cores than cpu_set_t holds.
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace qasr

@@ -1,4 +1,4 @@
-// What this machine offers at run time: vector instruction sets and cores.
+// What this machine offers at run time: vector instruction sets.
 #pragma once
 
 namespace qasr {
@@ -13,8 +13,5 @@ struct CpuFeatures {
 };
 
 CpuFeatures cpu_features();
-
-/// Cores this process may run on (its affinity mask), at least 1.
-int available_cores();
 
 }  // namespace qasr

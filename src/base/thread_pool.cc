@@ -1,10 +1,11 @@
 #include "base/thread_pool.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <system_error>
 
-#include "base/cpu_features.h"
+#include "base/cpu_topology.h"
 #include "base/platform.h"
 #include "qasr/error.h"
 
@@ -41,10 +42,10 @@ ThreadPool::ThreadPool(int n_threads) {
     throw Error(ErrorCode::kInvalidArgument,
                 "threads: got " + std::to_string(n_threads) + ", expected 0 to " + std::to_string(kMaxThreads));
   }
-  const int cores = available_cores();
-  n_threads_ = n_threads == 0 ? cores : n_threads;
-  // With more threads than cores a spinning thread takes the core from one that has work.
-  spin_us_ = n_threads_ <= cores ? kSpinUs : 0;
+  const CpuBudget budget = cpu_budget();
+  n_threads_ = n_threads == 0 ? std::min(budget.n_cores, kMaxThreads) : n_threads;
+  // With more threads than processors a spinning thread takes the processor from one that has work.
+  spin_us_ = n_threads_ <= budget.n_processors ? kSpinUs : 0;
   workers_.reserve(static_cast<std::size_t>(n_threads_ - 1));
   try {
     for (int worker = 1; worker < n_threads_; ++worker) workers_.emplace_back([this, worker] { worker_main(worker); });

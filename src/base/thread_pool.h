@@ -17,7 +17,7 @@ namespace qasr {
 
 class ThreadPool {
  public:
-  /// @param n_threads  including the caller; 0: one per available core
+  /// @param n_threads  including the caller; 0: one per physical core the process may use (cpu_budget())
   /// @throws Error kInvalidArgument (negative or above kMaxThreads), kOutOfMemory (the system refuses a thread)
   explicit ThreadPool(int n_threads);
   ~ThreadPool();

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/cpu_features.h"
+#include "base/cpu_topology.h"
 #include "qasr/error.h"
 
 namespace qasr {
@@ -30,7 +30,7 @@ TEST(ThreadPool, RunsEveryTaskOnce) {
   }
 }
 
-TEST(ThreadPool, ZeroMeansAvailableCores) { EXPECT_EQ(ThreadPool(0).n_threads(), available_cores()); }
+TEST(ThreadPool, ZeroMeansUsableCores) { EXPECT_EQ(ThreadPool(0).n_threads(), cpu_budget().n_cores); }
 
 TEST(ThreadPool, RefusesAbsurdSizes) {
   for (int n_threads : {-1, ThreadPool::kMaxThreads + 1}) {
@@ -101,7 +101,7 @@ TEST(ThreadPool, WakesSleepingWorkers) {
 }
 
 TEST(ThreadPool, OversubscriptionDoesNotCollapse) {
-  ThreadPool pool(8 * available_cores());
+  ThreadPool pool(8 * cpu_budget().n_processors);
   const auto begin = std::chrono::steady_clock::now();
   for (int job = 0; job < 1000; ++job) expect_each_task_once(pool, 16);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
