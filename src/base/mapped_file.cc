@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -57,6 +58,14 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
+}
+
+void MappedFile::release(std::span<const std::byte> bytes) const noexcept {
+  const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data()), base = reinterpret_cast<std::uintptr_t>(data_);
+  if (bytes.empty() || begin < base || begin + bytes.size() > base + size_) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::uintptr_t first = begin / page * page, end = (begin + bytes.size() + page - 1) / page * page;
+  ::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);  // advice: a refusal costs memory only
 }
 
 }  // namespace qasr

@@ -20,6 +20,10 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
 
+  /// Gives the memory of these bytes back to the system; the next access reads them from the file again. Whole pages:
+  /// neighbours that share one go along. Bytes outside of the file are left alone.
+  void release(std::span<const std::byte> bytes) const noexcept;
+
  private:
   void* data_ = nullptr;
   std::size_t size_ = 0;

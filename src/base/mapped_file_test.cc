@@ -1,14 +1,21 @@
 // MappedFile: contents, moves, and everything that is not a readable regular file.
 #include "base/mapped_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "qasr/error.h"
 
@@ -76,6 +83,40 @@ TEST_F(MappedFileTest, MovesLeaveEachMappingWithOneOwner) {
   EXPECT_TRUE(first.bytes().empty());  // NOLINT(bugprone-use-after-move): moved-from is documented as empty
   third = std::move(second);
   EXPECT_EQ(text_of(third), "22");
+}
+
+// Pages of this process's address range that are in memory; nothing if the system does not tell.
+std::optional<std::size_t> pages_present(std::span<const std::byte> bytes) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::uintptr_t first = reinterpret_cast<std::uintptr_t>(bytes.data()) / page;
+  std::vector<std::uint64_t> entries(bytes.size() / page);
+  const int pagemap = ::open("/proc/self/pagemap", O_RDONLY);
+  const std::size_t n_bytes = entries.size() * sizeof(std::uint64_t);
+  const ssize_t n_read = ::pread(pagemap, entries.data(), n_bytes, static_cast<off_t>(first * sizeof(std::uint64_t)));
+  ::close(pagemap);
+  if (n_read != static_cast<ssize_t>(n_bytes)) return std::nullopt;
+  return std::count_if(entries.begin(), entries.end(), [](std::uint64_t entry) { return entry >> 63 != 0; });
+}
+
+TEST_F(MappedFileTest, ReleasedPagesLeaveMemoryAndStayReadable) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::string text = std::string(64 * page, 'a') + std::string(64 * page, 'b');
+  const MappedFile file(write("large", text));
+  ASSERT_EQ(text_of(file), text);  // touches every page
+  const auto first_half = file.bytes().first(64 * page), second_half = file.bytes().last(64 * page);
+  if (!pages_present(file.bytes())) GTEST_SKIP() << "/proc/self/pagemap is not readable";
+  ASSERT_EQ(pages_present(file.bytes()), 128U);
+
+  const std::string elsewhere(2 * page, 'c');
+  file.release(std::as_bytes(std::span(elsewhere)));
+  file.release({});
+  EXPECT_EQ(pages_present(file.bytes()), 128U);
+  EXPECT_EQ(elsewhere, std::string(2 * page, 'c'));
+
+  file.release(first_half.subspan(1, first_half.size() - 2));  // whole pages: the first and the last one too
+  EXPECT_EQ(pages_present(first_half), 0U);
+  EXPECT_EQ(pages_present(second_half), 64U);
+  EXPECT_EQ(text_of(file), text);
 }
 
 TEST_F(MappedFileTest, WhatCannotBeMappedIsAnError) {

@@ -76,7 +76,9 @@ LoadedModel load_model(const std::filesystem::path& directory, WeightFormat requ
     const ModelConfig config = parse_model_config(files);
     const WeightStore weights(files, config);
     loaded.format = chosen_format(requested, weights);
-    loaded.model = std::make_unique<BareModel>(config, weights, backend, loaded.format);
+    const WeightPacker packer(weights, backend, loaded.format,
+                              [&](const HostTensor& tensor) { files.release(tensor.bytes); });
+    loaded.model = std::make_unique<BareModel>(config, packer);
   }
   loaded.load_ms = stopwatch.ms();
   measured.load_peak_mb = peak_rss_mb();

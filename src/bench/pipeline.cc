@@ -44,11 +44,11 @@ std::vector<std::int32_t> synthetic_prompt(const ModelConfig& config, int n_audi
   return ids;
 }
 
-BareModel::BareModel(const ModelConfig& model_config, const WeightStore& weights, Backend& backend, WeightFormat format)
+BareModel::BareModel(const ModelConfig& model_config, const WeightPacker& weights)
     : config(model_config),
       log_mel({.n_mels = config.audio.n_mels}),
-      encoder(config.audio, weights, backend, format),
-      decoder(config.text, config.audio_token_id, weights, backend, format) {}
+      encoder(config.audio, weights),
+      decoder(config.text, config.audio_token_id, weights) {}
 
 Pipeline::Pipeline(const BareModel& model, Backend& backend, const Workload& workload)
     : model_(model),

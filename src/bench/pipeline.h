@@ -18,7 +18,7 @@ namespace qasr::bench {
 
 /// The parts of a checkpoint that compute.
 struct BareModel {
-  BareModel(const ModelConfig& model_config, const WeightStore& weights, Backend& backend, WeightFormat format);
+  BareModel(const ModelConfig& model_config, const WeightPacker& weights);
   ModelConfig config;
   LogMel log_mel;
   AudioEncoder encoder;

@@ -40,7 +40,7 @@ class PipelineRun : public ::testing::Test {
   const ModelConfig config_ = parse_model_config(files_);
   const WeightStore weights_{files_, config_};
   const std::unique_ptr<Backend> backend_ = make_cpu_backend(1, "generic");
-  const BareModel model_{config_, weights_, *backend_, WeightFormat::kF32};
+  const BareModel model_{config_, {weights_, *backend_, WeightFormat::kF32}};
 };
 
 TEST_F(PipelineRun, StagesTakeTime) {

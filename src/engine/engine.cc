@@ -6,6 +6,7 @@
 
 #include "backend/registry.h"
 #include "engine/engine_impl.h"
+#include "engine/load_progress.h"
 #include "weights/describe.h"
 
 namespace qasr {
@@ -14,15 +15,24 @@ namespace {
 std::unique_ptr<Engine::Impl> load(const CheckpointFiles& files, const EngineOptions& options) {
   const ModelConfig config = parse_model_config(files);
   if (config.is_forced_aligner) {
-    throw Error(ErrorCode::kModel, files.where() + " is a forced aligner (it classifies time stamps), expected a "
-                                                   "speech recognition model such as Qwen3-ASR-0.6B");
+    throw Error(ErrorCode::kModel, files.where() +
+                                       " is a forced aligner (it classifies time stamps), expected a "
+                                       "speech recognition model such as Qwen3-ASR-0.6B");
   }
   const WeightStore weights(files, config);
   auto impl = std::make_unique<Engine::Impl>();
   impl->options = options;
   impl->info = describe_checkpoint(files, config, weights);
   impl->backend = make_backend(options);
-  impl->model = std::make_unique<Model>(files, config, weights, *impl->backend, options.weights);
+
+  std::uint64_t total_bytes = 0;
+  for (const HostTensor& tensor : weights.all()) total_bytes += tensor.bytes.size();
+  LoadProgress progress(total_bytes, options.log, LoadProgress::Clock::now());
+  const WeightPacker packer(weights, *impl->backend, options.weights, [&](const HostTensor& tensor) {
+    files.release(tensor.bytes);
+    progress.add(tensor.bytes.size(), LoadProgress::Clock::now());
+  });
+  impl->model = std::make_unique<Model>(files, config, packer);
   return impl;
 }
 

@@ -5,12 +5,11 @@
 #include <cmath>
 #include <string>
 
-#include "model/weight_formats.h"
-
 namespace qasr {
 namespace {
 
 constexpr int kConvs = 3;
+constexpr MatrixRole kRole = MatrixRole::kEncoder;
 // Tokens encoded in one pass: enough rows to keep the products efficient, few enough that activations stay small.
 constexpr std::int64_t kGroupTokens = 1024;
 
@@ -43,43 +42,32 @@ std::vector<float> sinusoidal_positions(int n_positions, int dim) {
   return table;
 }
 
-AudioEncoder::AudioEncoder(const AudioEncoderConfig& config, const WeightStore& weights, Backend& backend,
-                           WeightFormat model_format)
-    : config_(config), backend_(backend) {
-  const WeightFormat format = matrix_format(model_format, MatrixRole::kEncoder);
-  const auto tensor = [&](const std::string& name) -> const HostTensor& {
-    return weights.tensor("audio_tower." + name);
-  };
-  const auto vector = [&](const std::string& name) { return upload_f32(backend, tensor(name)); };
+AudioEncoder::AudioEncoder(const AudioEncoderConfig& config, const WeightPacker& weights)
+    : config_(config), backend_(weights.backend()) {
+  const std::string tower = "audio_tower.";
+  const auto vector = [&](const std::string& name) { return weights.vector(tower + name); };
   const auto linear = [&](const std::string& name) {
-    const HostTensor matrix[] = {tensor(name + ".weight")}, bias[] = {tensor(name + ".bias")};
-    return backend.make_linear(matrix, bias, format);
+    return weights.linear(kRole, {tower + name + ".weight"}, {tower + name + ".bias"});
   };
-
-  const HostTensor conv_weights[] = {tensor("conv2d1.weight"), tensor("conv2d2.weight"), tensor("conv2d3.weight")};
-  const HostTensor conv_biases[] = {tensor("conv2d1.bias"), tensor("conv2d2.bias"), tensor("conv2d3.bias")};
-  conv_stem_ = backend.make_conv_stem(conv_weights, conv_biases, format);
-  const HostTensor conv_out[] = {tensor("conv_out.weight")};
-  conv_out_ = backend.make_linear(conv_out, {}, format);
+  conv_stem_ = weights.conv_stem(kRole, tower + "conv2d");
+  conv_out_ = weights.linear(kRole, {tower + "conv_out.weight"});
 
   const int tokens_per_chunk = static_cast<int>(conv_out_length(config.chunk_frames(), kConvs));
   const std::vector<float> positions = sinusoidal_positions(tokens_per_chunk, config.d_model);
-  backend.upload(positions.data(), positions_.resize(backend, {tokens_per_chunk, config.d_model}));
+  backend_.upload(positions.data(), positions_.resize(backend_, {tokens_per_chunk, config.d_model}));
 
   for (int index = 0; index < config.n_layers; ++index) {
     const std::string layer = "layers." + std::to_string(index) + ".", attn = layer + "self_attn.";
-    const HostTensor qkv[] = {tensor(attn + "q_proj.weight"), tensor(attn + "k_proj.weight"),
-                              tensor(attn + "v_proj.weight")};
-    const HostTensor qkv_bias[] = {tensor(attn + "q_proj.bias"), tensor(attn + "k_proj.bias"),
-                                   tensor(attn + "v_proj.bias")};
-    layers_.push_back({.attention_norm_weight = vector(layer + "self_attn_layer_norm.weight"),
-                       .attention_norm_bias = vector(layer + "self_attn_layer_norm.bias"),
-                       .qkv = backend.make_linear(qkv, qkv_bias, format),
-                       .attention_out = linear(attn + "out_proj"),
-                       .ff_norm_weight = vector(layer + "final_layer_norm.weight"),
-                       .ff_norm_bias = vector(layer + "final_layer_norm.bias"),
-                       .fc1 = linear(layer + "fc1"),
-                       .fc2 = linear(layer + "fc2")});
+    const std::string q = tower + attn + "q_proj.", k = tower + attn + "k_proj.", v = tower + attn + "v_proj.";
+    layers_.push_back(
+        {.attention_norm_weight = vector(layer + "self_attn_layer_norm.weight"),
+         .attention_norm_bias = vector(layer + "self_attn_layer_norm.bias"),
+         .qkv = weights.linear(kRole, {q + "weight", k + "weight", v + "weight"}, {q + "bias", k + "bias", v + "bias"}),
+         .attention_out = linear(attn + "out_proj"),
+         .ff_norm_weight = vector(layer + "final_layer_norm.weight"),
+         .ff_norm_bias = vector(layer + "final_layer_norm.bias"),
+         .fc1 = linear(layer + "fc1"),
+         .fc2 = linear(layer + "fc2")});
   }
   post_norm_weight_ = vector("ln_post.weight");
   post_norm_bias_ = vector("ln_post.bias");

@@ -19,9 +19,9 @@
 #include "audio/log_mel.h"
 #include "backend/backend.h"
 #include "backend/device_tensor.h"
+#include "model/weight_packer.h"
 #include "qasr/options.h"
 #include "weights/model_config.h"
-#include "weights/weight_store.h"
 
 namespace qasr {
 
@@ -43,7 +43,7 @@ struct EncoderWorkspace {
 
 class AudioEncoder {
  public:
-  AudioEncoder(const AudioEncoderConfig& config, const WeightStore& weights, Backend& backend, WeightFormat format);
+  AudioEncoder(const AudioEncoderConfig& config, const WeightPacker& weights);
 
   /// Rows the encoder makes of n_frames frames: one per 8 frames, rounded up, counted per chunk.
   static int n_audio_tokens(const AudioEncoderConfig& config, int n_frames);

@@ -35,7 +35,7 @@ class AudioEncoderTest : public ::testing::TestWithParam<const char*> {
         weights_(files_, model_.config),
         backend_(
             make_backend({.backend = std::string(GetParam()) == "cpu" ? BackendKind::kCpu : BackendKind::kReference})),
-        encoder_(model_.config.audio, weights_, *backend_, WeightFormat::kStored) {}
+        encoder_(model_.config.audio, {weights_, *backend_, WeightFormat::kStored}) {}
 
   std::vector<float> encode(std::vector<const LogMelSpectrogram*> batch,
                             ShortClipPadding padding = ShortClipPadding::kOfficial) {

@@ -23,13 +23,12 @@ Tokenizer load_tokenizer(const CheckpointFiles& files, const ModelConfig& config
   return tokenizer;
 }
 
-Model::Model(const CheckpointFiles& files, const ModelConfig& config, const WeightStore& weights, Backend& backend,
-             WeightFormat format)
+Model::Model(const CheckpointFiles& files, const ModelConfig& config, const WeightPacker& weights)
     : config_(config),
       tokenizer_(load_tokenizer(files, config)),
       prompt_(tokenizer_, config.audio_token_id, files.where()),
       log_mel_({.n_mels = config.audio.n_mels}),
-      encoder_(config.audio, weights, backend, format),
-      decoder_(config.text, config.audio_token_id, weights, backend, format) {}
+      encoder_(config.audio, weights),
+      decoder_(config.text, config.audio_token_id, weights) {}
 
 }  // namespace qasr

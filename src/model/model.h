@@ -4,23 +4,21 @@
 #include <memory>
 
 #include "audio/log_mel.h"
-#include "backend/backend.h"
 #include "model/audio_encoder.h"
 #include "model/prompt.h"
 #include "model/text_decoder.h"
+#include "model/weight_packer.h"
 #include "text/tokenizer.h"
 #include "weights/checkpoint_files.h"
 #include "weights/model_config.h"
-#include "weights/weight_store.h"
 
 namespace qasr {
 
 class Model {
  public:
-  /// Borrows `files` while constructing only: every backend packs its own copy of the weights.
+  /// Borrows `files` and `weights` while constructing only: every backend packs its own copy of the weights.
   /// @throws Error kModel  the checkpoint is not usable: the message names file, found and expected
-  Model(const CheckpointFiles& files, const ModelConfig& config, const WeightStore& weights, Backend& backend,
-        WeightFormat format);
+  Model(const CheckpointFiles& files, const ModelConfig& config, const WeightPacker& weights);
 
   const ModelConfig& config() const { return config_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }

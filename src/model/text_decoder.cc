@@ -5,8 +5,6 @@
 #include <cmath>
 #include <string>
 
-#include "model/weight_formats.h"
-
 namespace qasr {
 namespace {
 
@@ -43,32 +41,24 @@ void rope_tables(std::int64_t n_positions, int head_dim, double theta, std::vect
   }
 }
 
-TextDecoder::TextDecoder(const TextDecoderConfig& config, int audio_token_id, const WeightStore& weights,
-                         Backend& backend, WeightFormat model_format)
-    : config_(config), audio_token_id_(audio_token_id), backend_(backend) {
-  const WeightFormat format = matrix_format(model_format, MatrixRole::kDecoderLayer);
-  const auto vector = [&](const std::string& name) { return upload_f32(backend, weights.tensor(name)); };
-  const auto linear = [&](const std::string& name) {
-    const HostTensor matrix[] = {weights.tensor(name)};
-    return backend.make_linear(matrix, {}, format);
-  };
-  const HostTensor embedding[] = {weights.tensor("model.embed_tokens.weight")};
-  embedding_ = backend.make_linear(embedding, {}, matrix_format(model_format, MatrixRole::kEmbedding));
+TextDecoder::TextDecoder(const TextDecoderConfig& config, int audio_token_id, const WeightPacker& weights)
+    : config_(config), audio_token_id_(audio_token_id), backend_(weights.backend()) {
+  embedding_ = weights.linear(MatrixRole::kEmbedding, {"model.embed_tokens.weight"});
   for (int index = 0; index < config.n_layers; ++index) {
     const std::string layer = "model.layers." + std::to_string(index) + ".", attn = layer + "self_attn.";
-    const HostTensor qkv[] = {weights.tensor(attn + "q_proj.weight"), weights.tensor(attn + "k_proj.weight"),
-                              weights.tensor(attn + "v_proj.weight")};
-    layers_.push_back({.attention_norm = vector(layer + "input_layernorm.weight"),
-                       .qkv = backend.make_linear(qkv, {}, format),
-                       .q_norm = vector(attn + "q_norm.weight"),
-                       .k_norm = vector(attn + "k_norm.weight"),
-                       .attention_out = linear(attn + "o_proj.weight"),
-                       .ff_norm = vector(layer + "post_attention_layernorm.weight"),
-                       .gate_up = backend.make_gate_up(weights.tensor(layer + "mlp.gate_proj.weight"),
-                                                       weights.tensor(layer + "mlp.up_proj.weight"), format),
-                       .down = linear(layer + "mlp.down_proj.weight")});
+    const std::string mlp = layer + "mlp.";
+    constexpr MatrixRole kLayer = MatrixRole::kDecoderLayer;
+    layers_.push_back(
+        {.attention_norm = weights.vector(layer + "input_layernorm.weight"),
+         .qkv = weights.linear(kLayer, {attn + "q_proj.weight", attn + "k_proj.weight", attn + "v_proj.weight"}),
+         .q_norm = weights.vector(attn + "q_norm.weight"),
+         .k_norm = weights.vector(attn + "k_norm.weight"),
+         .attention_out = weights.linear(kLayer, {attn + "o_proj.weight"}),
+         .ff_norm = weights.vector(layer + "post_attention_layernorm.weight"),
+         .gate_up = weights.gate_up(kLayer, mlp + "gate_proj.weight", mlp + "up_proj.weight"),
+         .down = weights.linear(kLayer, {mlp + "down_proj.weight"})});
   }
-  final_norm_ = vector("model.norm.weight");
+  final_norm_ = weights.vector("model.norm.weight");
 }
 
 std::size_t TextDecoder::step_weight_bytes() const {

@@ -16,8 +16,8 @@
 #include "backend/backend.h"
 #include "backend/device_tensor.h"
 #include "model/kv_cache.h"
+#include "model/weight_packer.h"
 #include "weights/model_config.h"
-#include "weights/weight_store.h"
 
 namespace qasr {
 
@@ -45,8 +45,7 @@ struct PrefillInput {
 
 class TextDecoder {
  public:
-  TextDecoder(const TextDecoderConfig& config, int audio_token_id, const WeightStore& weights, Backend& backend,
-              WeightFormat format);
+  TextDecoder(const TextDecoderConfig& config, int audio_token_id, const WeightPacker& weights);
 
   /// Runs all rows of every sequence and fills the KV cache.
   ///   next_ids  [inputs.size()] most likely id after each sequence's last row

@@ -49,7 +49,7 @@ class TextDecoderTest : public ::testing::TestWithParam<Setup> {
         files_(synthetic_checkpoint(model_)),
         weights_(files_, model_.config),
         backend_(make_backend({.backend = GetParam().backend})),
-        decoder_(model_.config.text, model_.config.audio_token_id, weights_, *backend_, GetParam().weights),
+        decoder_(model_.config.text, model_.config.audio_token_id, {weights_, *backend_, GetParam().weights}),
         pool_(*backend_, model_.config.text, 20000, DType::kF32) {}
 
   std::vector<float> logits() {

@@ -105,4 +105,8 @@ const CheckpointFile& CheckpointFiles::require(std::string_view name) const {
   throw Error(ErrorCode::kModel, std::string(name) + " not found in " + where_ + ", which holds: " + list_names(names));
 }
 
+void CheckpointFiles::release(std::span<const std::byte> bytes) const noexcept {
+  for (const MappedFile& mapping : mappings_) mapping.release(bytes);  // the one that holds them acts
+}
+
 }  // namespace qasr

@@ -46,6 +46,10 @@ class CheckpointFiles {
   /// "DIR/config.json", for messages.
   std::string path_of(std::string_view name) const { return where_ + "/" + std::string(name); }
 
+  /// The caller has taken what it needs from these bytes: gives their memory back where this object mapped the file
+  /// itself. Memory of the caller's is never touched, and the bytes stay readable.
+  void release(std::span<const std::byte> bytes) const noexcept;
+
  private:
   std::vector<CheckpointFile> files_;
   std::vector<MappedFile> mappings_;

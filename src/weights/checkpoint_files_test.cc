@@ -113,6 +113,21 @@ TEST(CheckpointFiles, BorrowedAndOwnedMemory) {
   EXPECT_EQ(moved.path_of("b.json"), "memory/b.json");
 }
 
+TEST(CheckpointFiles, ReleaseKeepsEveryByteReadableWhoeverOwnsIt) {
+  const std::string text(100000, 'x');  // many pages: giving back memory of the caller's would leave zeros
+  const std::vector<std::byte> bytes = to_bytes(text);
+  const TempDir dir;
+  dir.write("config.json", text);
+  const CheckpointFiles borrowed = CheckpointFiles::from_memory({{"config.json", bytes}}, "memory");
+  const CheckpointFiles owned = CheckpointFiles::from_owned({{"config.json", to_bytes(text)}}, "memory");
+  const CheckpointFiles mapped = CheckpointFiles::open_directory(dir.path());
+  for (const CheckpointFiles* files : {&borrowed, &owned, &mapped}) {
+    const CheckpointFile& file = files->require("config.json");
+    for (const CheckpointFiles* other : {&borrowed, &owned, &mapped}) other->release(file.bytes);
+    EXPECT_EQ(file.text(), text);
+  }
+}
+
 TEST(CheckpointFiles, MemoryErrorsNameFileAndSource) {
   const CheckpointFiles files = CheckpointFiles::from_owned({{"a.json", to_bytes("1")}}, "upload");
   EXPECT_THAT(model_error([&] { files.require("config.json"); }),

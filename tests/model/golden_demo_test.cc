@@ -44,7 +44,8 @@ class GoldenDemo : public ::testing::TestWithParam<std::string> {
     arrays_ = std::make_unique<GoldenArrays>(source_path("tests/golden/demo/" + golden_.at("file").get<std::string>()));
     files_ = std::make_unique<CheckpointFiles>(CheckpointFiles::open_directory(source_path("models/demo-en")));
     const ModelConfig config = parse_model_config(*files_);
-    model_ = std::make_unique<Model>(*files_, config, WeightStore(*files_, config), *backend_, WeightFormat::kF32);
+    model_ = std::make_unique<Model>(*files_, config,
+                                     WeightPacker(WeightStore(*files_, config), *backend_, WeightFormat::kF32));
   }
 
   LogMelSpectrogram features_of(const std::string& file) const {

@@ -93,8 +93,8 @@ std::vector<float> pick_rows(std::span<const float> matrix, std::int64_t cols, s
 BareModel::BareModel(const CheckpointFiles& files, Backend& backend, WeightFormat format)
     : config(parse_model_config(files)),
       weights(files, config),
-      encoder(config.audio, weights, backend, format),
-      decoder(config.text, config.audio_token_id, weights, backend, format) {}
+      encoder(config.audio, {weights, backend, format}),
+      decoder(config.text, config.audio_token_id, {weights, backend, format}) {}
 
 EncoderStages encode_stages(Backend& backend, const AudioEncoder& encoder, const LogMelSpectrogram& features,
                             ShortClipPadding padding) {
