@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <string>
 #include <system_error>
@@ -12,10 +13,8 @@
 namespace qasr {
 namespace {
 
-constexpr std::uint32_t kOpen = 1u << 11;
-constexpr std::uint32_t kInside = kOpen - 1;
-constexpr std::uint32_t kGeneration = ~(kOpen | kInside);
-constexpr std::uint32_t kNextGeneration = kOpen << 1;
+constexpr std::uint32_t kInside = (1u << 11) - 1;
+constexpr std::uint32_t kCallerSleeps = 1u << 11, kOpen = 1u << 12, kClaimed = 1u << 13;
 static_assert(ThreadPool::kMaxThreads <= static_cast<int>(kInside));
 
 // Longer than the gap between two operations of a decode step, shorter than anyone notices in a power meter.
@@ -68,89 +67,134 @@ void ThreadPool::stop() noexcept {
 }
 
 void ThreadPool::run(const Job& job) noexcept {
-  if (job.n_tasks <= 1 || workers_.empty() || !submit_.try_lock()) {
+  const int slot = job.n_tasks <= 1 || workers_.empty() ? -1 : claim();
+  if (slot < 0) {
     for (std::size_t task = 0; task < job.n_tasks; ++task) job.call(job.body, task, 0);
     return;
   }
-  publish(job);
-  run_tasks(0);
-  close();
-  submit_.unlock();
+  publish(slot, job);
+  run_tasks(slot, 0);
+  release(slot);
 }
 
-void ThreadPool::publish(const Job& job) noexcept {
-  job_ = job;
-  next_.store(0, std::memory_order_relaxed);
-  const std::uint32_t generation = ticket_.load(std::memory_order_relaxed) & kGeneration;
-  ticket_.store((generation + kNextGeneration) | kOpen);
-  // A worker announces itself in sleepers_ before it looks at the ticket for the last time (both sequentially
-  // consistent), so either we see it here or it sees the ticket.
-  if (sleepers_.load() > 0) {
+// ---- the caller's side ----------------------------------------------------------------------------------------------
+
+int ThreadPool::claim() noexcept {
+  for (int slot = 0; slot < kSlots; ++slot) {
+    std::uint32_t expected = 0;
+    std::atomic<std::uint32_t>& state = slots_[static_cast<std::size_t>(slot)].state;
+    if (state.load(std::memory_order_relaxed) == 0 && state.compare_exchange_strong(expected, kClaimed)) return slot;
+  }
+  return -1;
+}
+
+void ThreadPool::publish(int slot, const Job& job) noexcept {
+  Slot& s = slots_[static_cast<std::size_t>(slot)];
+  s.job = job;
+  s.next.store(0, std::memory_order_relaxed);
+  s.state.store(kClaimed | kOpen);
+  const std::uint32_t open = open_.fetch_or(1u << slot) | 1u << slot;
+  // A worker announces itself in sleepers_ before it looks at open_ for the last time (both sequentially consistent),
+  // so either we see it here or it sees the job.
+  if (sleepers_.load() > 0 && share(slot, open) > 0) {
     { MutexLock lock(sleep_); }
     job_posted_.notify_all();
   }
 }
 
-// No task is left: nobody may enter any more, and those inside finish theirs.
-void ThreadPool::close() noexcept {
-  ticket_.fetch_and(~kOpen);
-  const auto all_left = [this] { return (ticket_.load() & kInside) == 0; };
-  if (spin(spin_us_, all_left)) return;
-  MutexLock lock(sleep_);
-  caller_sleeps_.store(true);
-  while (!all_left()) job_left_.wait(sleep_);
-  caller_sleeps_.store(false);
+// No task is left: nobody may enter any more. Called by the slot's caller and by workers inside, any number of times.
+void ThreadPool::close(int slot) noexcept {
+  if ((open_.load() & 1u << slot) != 0) open_.fetch_and(~(1u << slot));
+  std::atomic<std::uint32_t>& state = slots_[static_cast<std::size_t>(slot)].state;
+  if ((state.load() & kOpen) != 0) state.fetch_and(~kOpen);
 }
 
-void ThreadPool::run_tasks(int worker) noexcept {
-  const Job job = job_;
-  for (;;) {
-    const std::size_t task = next_.fetch_add(1, std::memory_order_relaxed);
-    if (task >= job.n_tasks) return;
-    job.call(job.body, task, worker);
+// The job is closed: waits for those inside to finish their tasks and gives the slot back.
+void ThreadPool::release(int slot) noexcept {
+  std::atomic<std::uint32_t>& state = slots_[static_cast<std::size_t>(slot)].state;
+  const auto all_left = [&] { return (state.load() & kInside) == 0; };
+  if (!spin(spin_us_, all_left)) {
+    MutexLock lock(sleep_);
+    state.fetch_or(kCallerSleeps);
+    while (!all_left()) job_left_.wait(sleep_);
   }
+  state.store(0);
 }
+
+// ---- both sides -----------------------------------------------------------------------------------------------------
+
+void ThreadPool::run_tasks(int slot, int worker) noexcept {
+  Slot& s = slots_[static_cast<std::size_t>(slot)];
+  const Job job = s.job;
+  for (;;) {
+    const std::size_t task = s.next.fetch_add(1, std::memory_order_relaxed);
+    if (task >= job.n_tasks) break;
+    job.call(job.body, task, worker);
+    if (worker != 0 && leave_if_crowded(slot)) return;
+  }
+  close(slot);
+  if (worker != 0) leave(slot);
+}
+
+// Workers that the job in this slot may have while the jobs of `open` run: with k of them n / k threads each, one more
+// for the first n % k; its caller is one of them.
+int ThreadPool::share(int slot, std::uint32_t open) const noexcept {
+  const int n_jobs = std::max(1, std::popcount(open)), rank = std::popcount(open & ((1u << slot) - 1));
+  return n_threads_ / n_jobs + (rank < n_threads_ % n_jobs ? 1 : 0) - 1;
+}
+
+// ---- the workers' side ----------------------------------------------------------------------------------------------
 
 void ThreadPool::worker_main(int worker) noexcept {
-  std::uint32_t seen = 0;  // generation of the last job this worker looked at
-  while (wait_for_job(seen)) {
-    if (!join(seen)) continue;
-    run_tasks(worker);
-    leave();
-  }
+  for (int slot = wait_for_job(); slot >= 0; slot = wait_for_job()) run_tasks(slot, worker);
 }
 
-// Returns false when the pool stops.
-bool ThreadPool::wait_for_job(std::uint32_t seen) noexcept {
-  const auto posted = [this, seen] {
-    const std::uint32_t ticket = ticket_.load();
-    return ((ticket & kOpen) != 0 && (ticket & kGeneration) != seen) || stop_.load();
-  };
-  if (!spin(spin_us_, posted)) {
+// Enters a job that has room and returns its slot; -1 when the pool stops.
+int ThreadPool::wait_for_job() noexcept {
+  int slot = -1;
+  const auto done = [&] { return (slot = enter_any()) >= 0 || stop_.load(); };
+  // Callers that compute alone need all processors: no time to spin.
+  const auto crowded = [&] { return std::popcount(open_.load(std::memory_order_relaxed)) >= n_threads_; };
+  spin(spin_us_, [&] { return done() || crowded(); });
+  if (slot < 0) {
     MutexLock lock(sleep_);
     sleepers_.fetch_add(1);
-    while (!posted()) job_posted_.wait(sleep_);
+    while (!done()) job_posted_.wait(sleep_);
     sleepers_.fetch_sub(1);
   }
-  return !stop_.load();
+  return slot;
 }
 
-// Enters the open job unless it closes first. Either way its generation is now seen.
-bool ThreadPool::join(std::uint32_t& seen) noexcept {
-  std::uint32_t ticket = ticket_.load();
-  seen = ticket & kGeneration;
-  while ((ticket & kOpen) != 0 && (ticket & kGeneration) == seen) {
-    if (ticket_.compare_exchange_weak(ticket, ticket + 1)) return true;
+int ThreadPool::enter_any() noexcept {
+  const std::uint32_t open = open_.load();
+  for (std::uint32_t rest = open; rest != 0; rest &= rest - 1) {
+    const int slot = std::countr_zero(rest);
+    std::atomic<std::uint32_t>& state = slots_[static_cast<std::size_t>(slot)].state;
+    std::uint32_t seen = state.load();
+    while ((seen & kOpen) != 0 && static_cast<int>(seen & kInside) < share(slot, open)) {
+      if (state.compare_exchange_weak(seen, seen + 1)) return slot;
+    }
+  }
+  return -1;
+}
+
+// Other jobs have come since this worker entered, and its own has more workers than its share.
+bool ThreadPool::leave_if_crowded(int slot) noexcept {
+  const std::uint32_t open = open_.load(std::memory_order_relaxed);
+  if (std::popcount(open) <= 1 || (open & 1u << slot) == 0) return false;
+  std::atomic<std::uint32_t>& state = slots_[static_cast<std::size_t>(slot)].state;
+  std::uint32_t seen = state.load();
+  while ((seen & kOpen) != 0 && static_cast<int>(seen & kInside) > share(slot, open)) {
+    if (state.compare_exchange_weak(seen, seen - 1)) return true;  // open: its caller is not waiting yet
   }
   return false;
 }
 
-void ThreadPool::leave() noexcept {
-  const std::uint32_t before = ticket_.fetch_sub(1);
-  if ((before & kOpen) != 0 || (before & kInside) != 1) return;
-  if (!caller_sleeps_.load()) return;
+void ThreadPool::leave(int slot) noexcept {
+  const std::uint32_t before = slots_[static_cast<std::size_t>(slot)].state.fetch_sub(1);
+  if ((before & kInside) != 1 || (before & kCallerSleeps) == 0) return;
   { MutexLock lock(sleep_); }
-  job_left_.notify_one();
+  job_left_.notify_all();
 }
 
 }  // namespace qasr

@@ -1,8 +1,10 @@
-// ThreadPool: the caller and n - 1 workers share the tasks of one operation. Made for back-to-back operations of a few
+// ThreadPool: callers and n - 1 workers share the tasks of operations. Made for back-to-back operations of a few
 // microseconds: workers spin briefly between jobs, then sleep, so a busy step pays no wake-ups and an idle process
-// burns nothing.
+// burns nothing. Callers share one pool without getting in each other's way: the more jobs run, the fewer threads each
+// has, and with n jobs or more every caller computes alone.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -29,8 +31,8 @@ class ThreadPool {
 
   /// Calls fn(task, worker) once for every task in [0, n_tasks), in no fixed order, and returns when all are done.
   /// `worker` is in [0, n_threads()) and no two calls of one job run at once with the same worker. fn must not throw.
-  /// May be called from several threads, also from inside a task: while one job has the workers, the others run on
-  /// their callers alone.
+  /// May be called from several threads, also from inside a task. Jobs that run at the same time share n_threads()
+  /// threads evenly, their callers included; a worker beyond its job's share leaves after the task it is at.
   template <typename Fn>
   void parallel_for(std::size_t n_tasks, Fn&& fn) noexcept {
     using Body = std::remove_reference_t<Fn>;
@@ -46,28 +48,36 @@ class ThreadPool {
     std::size_t n_tasks = 0;
   };
 
+  // A place for one running job. Its caller claims it, writes `job` and opens it; workers enter only while it is open,
+  // by compare-and-swap, so nobody reads `job` after the caller closed the slot and saw zero workers inside.
+  struct alignas(64) Slot {
+    std::atomic<std::uint32_t> state{0};  // [claimed : 1][open : 1][caller sleeps : 1][workers inside : 11]
+    Job job;
+    alignas(64) std::atomic<std::size_t> next{0};  // first task nobody has taken
+  };
+  static constexpr int kSlots = 32;  // jobs that can have workers at a time; callers beyond them compute alone
+
   void run(const Job& job) noexcept;
-  void run_tasks(int worker) noexcept;
-  void publish(const Job& job) noexcept QASR_REQUIRES(submit_);
-  void close() noexcept QASR_REQUIRES(submit_);
+  void run_tasks(int slot, int worker) noexcept;
+  int claim() noexcept;
+  void publish(int slot, const Job& job) noexcept;
+  void close(int slot) noexcept;
+  void release(int slot) noexcept;
+  int share(int slot, std::uint32_t open) const noexcept;
+  bool leave_if_crowded(int slot) noexcept;
+  void leave(int slot) noexcept;
   void worker_main(int worker) noexcept;
-  bool wait_for_job(std::uint32_t seen) noexcept;
-  bool join(std::uint32_t& seen) noexcept;
-  void leave() noexcept;
+  int wait_for_job() noexcept;
+  int enter_any() noexcept;
   void stop() noexcept;
 
   int n_threads_ = 1;
   std::uint32_t spin_us_ = 0;
 
-  Mutex submit_;                      // held by the caller whose job has the workers
-  Job job_;                           // written by that caller; read by workers that joined its ticket
-  std::atomic<std::size_t> next_{0};  // first task nobody has taken
-  // [generation : 20][open : 1][workers inside : 11]. A worker may enter only while open, by compare-and-swap, so
-  // nobody reads job_ after its caller saw zero workers inside.
-  alignas(64) std::atomic<std::uint32_t> ticket_{0};
+  std::array<Slot, kSlots> slots_;
+  alignas(64) std::atomic<std::uint32_t> open_{0};  // bit s: slot s is open and had tasks left; what workers watch
 
   alignas(64) std::atomic<int> sleepers_{0};
-  std::atomic<bool> caller_sleeps_{false};
   std::atomic<bool> stop_{false};
   Mutex sleep_;  // orders going to sleep with the notifications; guards no data
   CondVar job_posted_, job_left_;

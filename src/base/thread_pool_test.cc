@@ -1,11 +1,13 @@
-// The pool's promises: every task once, worker numbers unique among running tasks, callers from many threads and from
-// inside tasks, and no collapse when there are more threads than cores. The sanitizer presets run these under TSan.
+// The pool's promises: every task once, worker numbers unique among running tasks, callers from many threads, who share
+// the workers, and from inside tasks, and no collapse when there are more threads than cores. The sanitizer presets run
+// these under TSan.
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
+#include <ctime>
 #include <numeric>
 #include <thread>
 #include <vector>
@@ -78,6 +80,86 @@ TEST(ThreadPool, ManyCallersAtOnce) {
   }
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(total.load(), 4L * 500 * 190);
+}
+
+// Waits for a condition that must come true; gives up after a time no machine needs.
+template <typename Condition>
+bool comes_true(Condition condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+  return true;
+}
+
+// How many threads are in tasks of one job.
+struct Occupancy {
+  std::atomic<int> now{0};
+  void enter_briefly() {
+    ++now;
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+    --now;
+  }
+};
+
+TEST(ThreadPool, JobsThatRunTogetherShareTheThreadsEvenly) {
+  ThreadPool pool(4);
+  Occupancy first, second;
+  std::atomic<bool> stop_first{false}, was_full{false};
+  std::thread caller([&] {
+    pool.parallel_for(1 << 20, [&](std::size_t, int) {
+      if (!stop_first.load()) first.enter_briefly();
+      if (first.now.load() == 3) was_full.store(true);  // this thread is the fourth
+    });
+  });
+  EXPECT_TRUE(comes_true([&] { return was_full.load(); })) << "a job alone has all threads";
+  // Two workers have to leave the first job in the middle for this one, and no third may.
+  std::atomic<int> most{0};
+  std::atomic<bool> shared{false};
+  pool.parallel_for(2000, [&](std::size_t, int) {
+    const int inside = ++second.now;
+    for (int seen = most.load(); seen < inside && !most.compare_exchange_weak(seen, inside);) {
+    }
+    if (inside == 1 && !shared.load()) shared.store(comes_true([&] { return second.now.load() >= 2; }));
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+    --second.now;
+  });
+  stop_first.store(true);
+  caller.join();
+  EXPECT_TRUE(shared.load());
+  EXPECT_EQ(most.load(), 2);
+}
+
+TEST(ThreadPool, AsManyCallersAsThreadsComputeAlone) {
+  ThreadPool pool(2);
+  std::atomic<bool> stop{false}, alone{false};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 2; ++caller) {
+    callers.emplace_back([&] {
+      const std::thread::id self = std::this_thread::get_id();
+      while (!stop.load()) {
+        std::atomic<int> by_others{0};
+        pool.parallel_for(16, [&](std::size_t, int) {
+          if (std::this_thread::get_id() != self) ++by_others;
+          std::this_thread::sleep_for(std::chrono::microseconds(200));
+        });
+        if (by_others.load() == 0) alone.store(true);  // alone, the worker would have taken tasks of every job
+      }
+    });
+  }
+  EXPECT_TRUE(comes_true([&] { return alone.load(); }));
+  stop.store(true);
+  for (std::thread& caller : callers) caller.join();
+}
+
+TEST(ThreadPool, IdleWorkersSleep) {
+  ThreadPool pool(4);
+  expect_each_task_once(pool, 64);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // far beyond the spinning time
+  const std::clock_t begin = std::clock();                     // processor time of all threads
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_LT(std::clock() - begin, CLOCKS_PER_SEC / 50);  // a single spinning worker would take up to 100 ms
 }
 
 TEST(ThreadPool, NestedJobsDoNotDeadlock) {
