@@ -22,7 +22,7 @@ empty :=
 space := $(empty) $(empty)
 names_to_regex = '^($(subst $(space),|,$(strip $(1))))$$'
 
-.PHONY: help demo test check build asan tsan check-fullsize format lint sizes clean packages packages-build
+.PHONY: help demo test check build asan tsan neon check-fullsize format lint sizes clean packages packages-build
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ demo: packages-build ## build the program and transcribe a sample recording with
 	@echo 'build/demo/bin/qasr transcribe --timings models/demo-en/samples/meeting_rms.wav' >&2
 	@build/demo/bin/qasr transcribe --timings models/demo-en/samples/meeting_rms.wav
 
-test: packages asan tsan check ## everything: sanitizer subsets, then all tests (installs packages)
+test: packages asan tsan neon check ## everything: sanitizer subsets, AArch64 kernels, then all tests (installs packages)
 
 check: build ## all tests of the release build, without sanitizers
 	ctest --test-dir build/release -j $(JOBS) --output-on-failure --no-tests=error -LE fullsize
@@ -51,6 +51,15 @@ tsan: ## thread pool and concurrent sessions under ThreadSanitizer
 	cmake --preset tsan $(launcher)
 	cmake --build build/tsan -j $(JOBS) --target $(TSAN_TESTS)
 	$(fixed_addresses) ctest --test-dir build/tsan -j $(JOBS) --output-on-failure --no-tests=error -R $(call names_to_regex,$(TSAN_TESTS))
+
+ifeq ($(shell uname -m),x86_64)
+neon: ## AArch64 kernels, cross-built and run in qemu-user on three processors
+	cmake --preset neon $(launcher)
+	cmake --build build/neon -j $(JOBS) --target qasr_tensor_test qasr_backend_test
+	ctest --test-dir build/neon -j $(JOBS) --output-on-failure --no-tests=error -R '^(kernels_.*|qasr_tensor_test|qasr_isa_symbols)$$'
+else
+neon: # elsewhere the other tests run the kernels of the machine itself
+endif
 
 check-fullsize: build ## synthetic checkpoints of the true 0.6B and 1.7B sizes against the reference (memory: 12 GB)
 	ctest --test-dir build/release --output-on-failure --no-tests=error -L fullsize

@@ -7,10 +7,13 @@ set -euo pipefail
 wanted=${1:-test}
 list="$(dirname "$0")/packages.txt"
 case $wanted in
-  build) mapfile -t packages < <(awk '$1 == "build" { print $2 }' "$list") ;;
-  test) mapfile -t packages < <(awk '$1 == "build" || $1 == "test" { print $2 }' "$list") ;;
+  build) kinds='^build$' ;;
+  test) kinds='^(build|test)$' ;;
   *) echo "usage: $0 [build|test]" >&2; exit 2 ;;
 esac
+architecture=$(dpkg --print-architecture 2> /dev/null || true)
+mapfile -t packages < <(awk -v kinds="$kinds" -v here="$architecture" \
+                            '$1 ~ kinds && ($3 == "" || $3 == here) { print $2 }' "$list")
 
 if ! command -v dpkg-query > /dev/null; then
   echo "This system has no dpkg. Install the equivalents of: ${packages[*]}" >&2

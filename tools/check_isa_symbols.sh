@@ -5,7 +5,7 @@
 set -eu
 nm=$1
 archive=$2
-symbols=$("$nm" -A "$archive" | grep -E '(generic|avx2|avx512|neon)\.cc\.o:')
+symbols=$("$nm" -A "$archive" | grep -E '(generic|avx[0-9]+(_[a-z0-9]+)?|neon(_[a-z0-9]+)?)\.cc\.o:')
 if [ -z "$symbols" ]; then
   echo "no instruction-set objects in $archive" >&2
   exit 1

@@ -29,7 +29,8 @@ constexpr const char* kFooter =
     "Exit codes: 0 success; 1 internal error, or results could not be written; 2 usage (unknown option, unknown\n"
     "language); 3 input (a recording is missing, not audio, too long for the model); 4 model (checkpoint missing or\n"
     "damaged); 5 device (instruction set not available, not enough memory). With several files: the first failure's.\n"
-    "Environment: QASR_CPU_ISA=generic|avx2|avx2-vnni|avx512|avx512-vnni|neon forces an instruction set.\n";
+    "Environment: QASR_CPU_ISA=generic|avx2|avx2-vnni|avx512|avx512-vnni|neon|neon-dotprod|neon-i8mm forces an\n"
+    "instruction set.\n";
 
 /// Help and version are results; everything else that ends parsing is a usage error.
 ExitCode finish_parsing(const CLI::App& app, const CLI::ParseError& error) {

@@ -39,7 +39,8 @@ struct EngineOptions {
   WeightFormat weights = WeightFormat::kAuto;
   KvCacheFormat kv_cache = KvCacheFormat::kAuto;
   int n_threads = 0;  ///< 0: one per physical core the process may use (affinity, CPU quota of its control groups)
-  /// "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon"; empty: the best one supported
+  /// "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon", "neon-dotprod", "neon-i8mm"; empty: the best one
+  /// supported.
   std::string cpu_isa{};
   /// Receives warnings and progress, one line without newline at a time; empty: silence.
   std::function<void(std::string_view)> log{};

@@ -1,11 +1,13 @@
-// Run-time detection through the compiler's CPUID built-ins, which also check that the operating system saves the
-// wide registers.
+// Run-time detection: on x86-64 through the compiler's CPUID built-ins, which also check that the operating system
+// saves the wide registers; on AArch64 as the kernel reports it.
 #include "base/cpu_features.h"
 
 #include "base/platform.h"
 
 #if defined(QASR_X86_64)
 #include <cpuid.h>
+#elif defined(QASR_AARCH64)
+#include <sys/auxv.h>
 #endif
 
 namespace qasr {
@@ -38,6 +40,8 @@ CpuFeatures cpu_features() {
   features.avx512_vnni = features.avx512 && __builtin_cpu_supports("avx512vnni");
 #elif defined(QASR_AARCH64)
   features.neon = true;
+  features.neon_dotprod = (::getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  features.neon_i8mm = features.neon_dotprod && (::getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
 #endif
   return features;
 }

@@ -5,11 +5,13 @@ namespace qasr {
 
 /// Vector instructions that both the processor and the operating system support.
 struct CpuFeatures {
-  bool avx2 = false;         ///< AVX2, FMA and F16C
-  bool avx2_vnni = false;    ///< avx2 and AVX-VNNI
-  bool avx512 = false;       ///< avx2 and AVX-512 F, BW, VL and DQ
-  bool avx512_vnni = false;  ///< avx512 and AVX-512 VNNI
-  bool neon = false;         ///< part of every AArch64
+  bool avx2 = false;          ///< AVX2, FMA and F16C
+  bool avx2_vnni = false;     ///< avx2 and AVX-VNNI
+  bool avx512 = false;        ///< avx2 and AVX-512 F, BW, VL and DQ
+  bool avx512_vnni = false;   ///< avx512 and AVX-512 VNNI
+  bool neon = false;          ///< part of every AArch64
+  bool neon_dotprod = false;  ///< neon and SDOT, UDOT
+  bool neon_i8mm = false;     ///< neon_dotprod and SMMLA, UMMLA
 };
 
 CpuFeatures cpu_features();

@@ -11,7 +11,7 @@ ROOT = pathlib.Path(os.environ["QASR_SOURCE_DIR"])
 
 def listed_packages():
     lines = (ROOT / "scripts/packages.txt").read_text().splitlines()
-    return {tuple(line.split()) for line in lines if line and not line.startswith("#")}
+    return {tuple(line.split()[:2]) for line in lines if line and not line.startswith("#")}
 
 
 def documented_packages():

@@ -16,10 +16,12 @@ struct Candidate {
 };
 
 // From worst to best.
-std::array<Candidate, 6> candidates() {
+std::array<Candidate, 8> candidates() {
   const CpuFeatures cpu = cpu_features();
   return {{{"generic", kGenericTable, true},
            {"neon", kNeonTable, cpu.neon},
+           {"neon-dotprod", kNeonDotprodTable, cpu.neon_dotprod},
+           {"neon-i8mm", kNeonI8mmTable, cpu.neon_i8mm},
            {"avx2", kAvx2Table, cpu.avx2},
            {"avx2-vnni", kAvx2VnniTable, cpu.avx2_vnni},
            {"avx512", kAvx512Table, cpu.avx512},

@@ -13,6 +13,7 @@ struct Avx2 : Avx2Float {
   using Broadcast = __m256i;
   using X = std::int16_t;
   static constexpr int kDepthGroup = 2;
+  static constexpr int kRowGroup = 1;
   static constexpr bool kOffsetWeights = false;
   static constexpr bool kWidensWeights = true;
   static constexpr int kQuantRows = 4;  // 8 sums + 2 weights + 1 broadcast + products of 16 registers
@@ -30,7 +31,6 @@ struct Avx2 : Avx2Float {
   static void store_w(std::byte* to, W w) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), w); }
 
   static I zero_sum() { return _mm256_setzero_si256(); }
-  static I broadcast_sum(const std::int32_t* from) { return _mm256_set1_epi32(*from); }
   static Broadcast broadcast_activations(const X* x) {
     std::int32_t pair;
     __builtin_memcpy(&pair, x, sizeof(pair));

@@ -13,6 +13,7 @@ struct Avx2Vnni : Avx2Float {
   using Broadcast = __m256i;
   using X = std::int8_t;
   static constexpr int kDepthGroup = 4;
+  static constexpr int kRowGroup = 1;
   static constexpr bool kOffsetWeights = true;
   static constexpr bool kWidensWeights = false;
   static constexpr int kQuantRows = 5;  // 10 sums + 2 weights + 1 broadcast of 16 registers

@@ -13,6 +13,7 @@ struct Avx512 : Avx512Float {
   using Broadcast = __m512i;
   using X = std::int16_t;
   static constexpr int kDepthGroup = 2;
+  static constexpr int kRowGroup = 1;
   static constexpr bool kOffsetWeights = false;
   static constexpr bool kWidensWeights = true;
 
@@ -28,7 +29,6 @@ struct Avx512 : Avx512Float {
   static void store_w(std::byte* to, W w) { _mm512_storeu_si512(to, w); }
 
   static I zero_sum() { return _mm512_setzero_si512(); }
-  static I broadcast_sum(const std::int32_t* from) { return _mm512_set1_epi32(*from); }
   static Broadcast broadcast_activations(const X* x) {
     std::int32_t pair;
     __builtin_memcpy(&pair, x, sizeof(pair));

@@ -13,6 +13,7 @@ struct Avx512Vnni : Avx512Float {
   using Broadcast = __m512i;
   using X = std::int8_t;
   static constexpr int kDepthGroup = 4;
+  static constexpr int kRowGroup = 1;
   static constexpr bool kOffsetWeights = true;
   static constexpr bool kWidensWeights = false;
 

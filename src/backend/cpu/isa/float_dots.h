@@ -1,5 +1,5 @@
 // Integer dot products for vector types without instructions for them: the integers are f32, whose sums of 32 products
-// of 8-bit numbers are exact (below 2^24).
+// of 8-bit numbers are exact (below 2^24). What is left to the vector type is to load bytes as floats.
 #pragma once
 
 #include "backend/cpu/isa/quant_layout.h"
@@ -15,29 +15,14 @@ struct WithFloatDots : Float {
   using Broadcast = F;
   using X = float;
   static constexpr int kDepthGroup = 1;
+  static constexpr int kRowGroup = 1;
   static constexpr bool kOffsetWeights = false;
   static constexpr bool kWidensWeights = true;
 
-  static F load_bytes(const std::byte* from) {
-    float lanes[Float::kLanes];
-    for (int i = 0; i < Float::kLanes; ++i) lanes[i] = static_cast<float>(static_cast<std::int8_t>(from[i]));
-    return Float::load(lanes);
-  }
-  static F load_low_nibbles(const std::byte* from) {
-    float lanes[Float::kLanes];
-    for (int i = 0; i < Float::kLanes; ++i) lanes[i] = static_cast<float>(static_cast<int>(from[i]) & 15);
-    return Float::load(lanes);
-  }
-  static F load_high_nibbles(const std::byte* from) {
-    float lanes[Float::kLanes];
-    for (int i = 0; i < Float::kLanes; ++i) lanes[i] = static_cast<float>(static_cast<int>(from[i]) >> 4);
-    return Float::load(lanes);
-  }
   static F load_w(const std::byte* from) { return Float::load(reinterpret_cast<const float*>(from)); }
   static void store_w(std::byte* to, F w) { Float::store(reinterpret_cast<float*>(to), w); }
 
   static F zero_sum() { return Float::zero(); }
-  static F broadcast_sum(const std::int32_t*) { return Float::zero(); }
   static F broadcast_activations(const float* x) { return Float::broadcast(x); }
   static void dot(F& sum, F w, F x) { sum = Float::fma(w, x, sum); }
   static F sum_to_float(F sum) { return sum; }

@@ -10,6 +10,8 @@ namespace {
 // Vectors of the GCC and Clang languages: element-wise operators, comparisons give 0 or -1.
 typedef float F4 __attribute__((vector_size(16)));
 typedef std::int32_t I4 __attribute__((vector_size(16)));
+typedef std::int16_t H8 __attribute__((vector_size(16)));
+typedef std::int8_t B16 __attribute__((vector_size(16)));
 
 template <typename To, typename From>
 inline To bits_of(From from) {
@@ -103,7 +105,18 @@ struct GenericFloat {
   }
 };
 
-using Generic = WithFloatDots<GenericFloat>;
+struct Generic : WithFloatDots<GenericFloat> {
+  // Every byte four times, in a lane of its own.
+  static I4 load_4(const std::byte* from) {
+    B16 bytes{};
+    __builtin_memcpy(&bytes, from, 4);
+    const H8 twice = bits_of<H8>(__builtin_shufflevector(bytes, bytes, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7));
+    return bits_of<I4>(__builtin_shufflevector(twice, twice, 0, 0, 1, 1, 2, 2, 3, 3));
+  }
+  static W load_bytes(const std::byte* from) { return __builtin_convertvector(load_4(from) >> 24, F); }
+  static W load_low_nibbles(const std::byte* from) { return __builtin_convertvector(load_4(from) & 15, F); }
+  static W load_high_nibbles(const std::byte* from) { return __builtin_convertvector(load_4(from) >> 4 & 15, F); }
+};
 
 constexpr KernelTable kTable = make_table<Generic>("generic");
 

@@ -3,8 +3,9 @@
 // y = fma(activation sum, bias, y) after each group: the same operations on the same numbers whatever the number of
 // rows, so a row's result does not depend on its company.
 //
-// V adds to what gemm.h needs: I (a vector of kLanes integer sums), X (one quantised activation), W (weights of kLanes
-// features at kDepthGroup depths in the form that dot takes), and the functions used below.
+// V adds to what gemm.h needs: X (one quantised activation), W (weights of kLanes features at kDepthGroup depths in the
+// form that dot takes), kRowGroup (rows whose products one dot adds up: 1 or 2), Broadcast (activations of so many
+// rows), I (kLanes integer sums of each of them), and the functions used below.
 #pragma once
 
 #include "backend/cpu/isa/quant_layout.h"
@@ -129,6 +130,28 @@ void unpack_chunk(const std::byte* from, std::size_t n_blocks, std::byte* to) {
 // ---- the register tile
 // -----------------------------------------------------------------------------------------------
 
+// Activations from element `at` on of V::kRowGroup rows.
+template <typename V>
+inline __attribute__((always_inline)) typename V::Broadcast load_activations(const std::byte* const* rows,
+                                                                             std::size_t at) {
+  const auto* x = reinterpret_cast<const typename V::X*>(rows[0]) + at;
+  if constexpr (V::kRowGroup == 2) {
+    return V::broadcast_activations(x, reinterpret_cast<const typename V::X*>(rows[1]) + at);
+  } else {
+    return V::broadcast_activations(x);
+  }
+}
+
+// The sums of row `row` of V::kRowGroup.
+template <typename V>
+inline __attribute__((always_inline)) typename V::F row_sums(const typename V::I& dot, int row) {
+  if constexpr (V::kRowGroup == 2) {
+    return V::sum_to_float(dot, row);
+  } else {
+    return V::sum_to_float(dot);
+  }
+}
+
 // Blocks [begin, begin + n) of R records.
 struct RecordRange {
   const RecordLayout* layout;
@@ -142,12 +165,15 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* const* re
                                                       const RecordRange& range, const std::byte* weights,
                                                       Prefetch prefetch, float* c, std::size_t ldc, bool accumulate) {
   using F = typename V::F;
-  using X = typename V::X;
   constexpr int kVectors = V::kPanelVectors, kLanes = V::kLanes, kSteps = quant_steps<V>();
+  constexpr int kRowGroup = V::kRowGroup, kRowGroups = (R + kRowGroup - 1) / kRowGroup;
+  static_assert(kRowGroup == 1 || !Weights::kOffset);
   constexpr bool kSumsInRegisters = 2 * R * kVectors + V::kQuantTemporaries <= V::kRegisters;
-  const std::byte* row[R];
+  const std::byte* row[kRowGroups * kRowGroup];  // an odd row counts as its own neighbour
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) row[r] = records[static_cast<std::size_t>(r) * record_stride];
+  for (int r = 0; r < kRowGroups * kRowGroup; ++r) {
+    row[r] = records[static_cast<std::size_t>(r < R ? r : R - 1) * record_stride];
+  }
   const std::size_t scale_offset = range.layout->scale_offset, sum_offset = range.layout->sum_offset;
   const std::size_t correction_offset = range.layout->correction_offset;
 
@@ -182,13 +208,17 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* const* re
       for (std::size_t line = 0; line < prefetch.lines_per_block; ++line, prefetch.from += kLineBytes) {
         __builtin_prefetch(prefetch.from);
       }
-      typename V::I dot[R][kVectors];
+      typename V::I dot[kRowGroups][kVectors];
 #pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) {
-        const auto* correction = reinterpret_cast<const std::int32_t*>(row[r] + correction_offset) + block;
-        const typename V::I start = Weights::kOffset ? V::broadcast_sum(correction) : V::zero_sum();
+      for (int group = 0; group < kRowGroups; ++group) {
+        typename V::I start;
+        if constexpr (Weights::kOffset) {
+          start = V::broadcast_sum(reinterpret_cast<const std::int32_t*>(row[group] + correction_offset) + block);
+        } else {
+          start = V::zero_sum();
+        }
 #pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) dot[r][v] = start;
+        for (int v = 0; v < kVectors; ++v) dot[group][v] = start;
       }
 #pragma GCC unroll 32
       for (int step = 0; step < kSteps; ++step) {
@@ -196,11 +226,11 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* const* re
 #pragma GCC unroll 4
         for (int v = 0; v < kVectors; ++v) w[v] = Weights::load(weights, step, v);
 #pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) {
-          const auto* x = reinterpret_cast<const X*>(row[r]) + block * kBlock + step * V::kDepthGroup;
-          const typename V::Broadcast value = V::broadcast_activations(x);
+        for (int group = 0; group < kRowGroups; ++group) {
+          const std::size_t at = block * kBlock + static_cast<std::size_t>(step * V::kDepthGroup);
+          const typename V::Broadcast x = load_activations<V>(row + group * kRowGroup, at);
 #pragma GCC unroll 4
-          for (int v = 0; v < kVectors; ++v) V::dot(dot[r][v], w[v], value);
+          for (int v = 0; v < kVectors; ++v) V::dot(dot[group][v], w[v], x);
         }
       }
       F weight_scale[kVectors];
@@ -210,7 +240,9 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* const* re
       for (int r = 0; r < R; ++r) {
         const F scale = V::broadcast(reinterpret_cast<const float*>(row[r] + scale_offset) + block);
 #pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) add(r, v, V::sum_to_float(dot[r][v]), V::mul(scale, weight_scale[v]));
+        for (int v = 0; v < kVectors; ++v) {
+          add(r, v, row_sums<V>(dot[r / kRowGroup][v], r % kRowGroup), V::mul(scale, weight_scale[v]));
+        }
       }
     }
     if constexpr (Weights::kHasBias) {
