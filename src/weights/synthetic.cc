@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint32_t kIndexFactor = 0x9E3779B1u, kSeedFactor = 0x9E3779B9u;
 // Sharpens the decoder's attention: with 1 it averages so evenly that greedy output is one token repeated.
-constexpr float kHeadNormFactor = 1.5F;
+constexpr double kHeadNormFactor = 1.5;
 
 constexpr std::uint32_t fnv1a32(std::string_view text) {
   std::uint32_t state = 2166136261u;
@@ -59,15 +59,18 @@ bool is_norm(std::string_view name) {
   return is_head_norm(name) || ends_with_any(name, kSuffixes);
 }
 
-// sqrt(3 / inputs) gives u * scale the variance 1 / inputs: activations keep their size from layer to layer.
-float hash_scale(std::string_view name, const Shape& shape) {
-  if (name.ends_with(".bias")) return 0.1F;
-  if (name.ends_with("model.embed_tokens.weight")) return 0.07F;
+// What u, or 1 + u / 8 in norm weights, is multiplied by. sqrt(3 / inputs) gives u * scale the variance 1 / inputs:
+// activations keep their size from layer to layer.
+double hash_scale(std::string_view name, const Shape& shape) {
+  if (is_head_norm(name)) return kHeadNormFactor;
+  if (is_norm(name)) return 1;
+  if (name.ends_with(".bias")) return 0.1;
+  if (name.ends_with("model.embed_tokens.weight")) return 0.07;
   if (shape.rank() == 4) {  // [out, in, 3, 3]; 1.5 makes up for what GELU takes
-    return static_cast<float>(std::sqrt(3.0 / static_cast<double>(shape[1] * shape[2] * shape[3])) * 1.5);
+    return std::sqrt(3.0 / static_cast<double>(shape[1] * shape[2] * shape[3])) * 1.5;
   }
   QASR_CHECK_MSG(shape.rank() == 2, "no rule for tensor " + std::string(name) + " of shape " + shape.to_string());
-  return static_cast<float>(std::sqrt(3.0 / static_cast<double>(shape[1])));
+  return std::sqrt(3.0 / static_cast<double>(shape[1]));
 }
 
 float miniature_scale(std::string_view name) {
@@ -96,29 +99,43 @@ Affine generator_steps(std::uint64_t n) {
 SyntheticTensor::SyntheticTensor(SyntheticRule rule, std::string_view official_name, const Shape& shape,
                                  std::uint32_t seed)
     : rule_(rule), start_(fnv1a32(official_name)) {
-  const bool is_hash = rule == SyntheticRule::kHash;
-  if (is_hash) start_ ^= seed * kSeedFactor;
-  if (is_norm(official_name)) {
-    const Kind hash_kind = is_head_norm(official_name) ? Kind::kHeadNorm : Kind::kOutlierNorm;
-    kind_ = is_hash ? hash_kind : Kind::kNorm;
-  } else {
-    scale_ = is_hash ? hash_scale(official_name, shape) : miniature_scale(official_name);
+  if (rule == SyntheticRule::kMiniature) {
+    kind_ = is_norm(official_name) ? Kind::kNorm : Kind::kScaled;
+    scale_ = kind_ == Kind::kNorm ? 1.0F : miniature_scale(official_name);
+    return;
   }
+  start_ ^= seed * kSeedFactor;
+  if (is_norm(official_name)) kind_ = is_head_norm(official_name) ? Kind::kNorm : Kind::kOutlierNorm;
+  if (rule == SyntheticRule::kSpiky) rows_ = spiky_factors(official_name);
+  const double scale = hash_scale(official_name, shape);
+  scale_ = static_cast<float>(scale * rows_.usual);
+  large_scale_ = static_cast<float>(scale * rows_.large);
+  row_elements_ = shape.elements() / shape[0];
 }
 
 template <typename T, SyntheticTensor::Kind kKind>
-void SyntheticTensor::fill_hash(std::int64_t begin, std::span<T> out) const noexcept {
+void SyntheticTensor::fill_hash(std::int64_t begin, std::span<T> out, float scale) const noexcept {
   const std::uint32_t first = static_cast<std::uint32_t>(begin), start = start_;  // indices count modulo 2^32
-  const float scale = scale_;
   T* const data = out.data();
   const std::size_t n = out.size();
   for (std::size_t i = 0; i < n; ++i) {
     const std::uint32_t x = hash_index(first + static_cast<std::uint32_t>(i), start);
     const float u = unit(x);
-    float value = kKind == Kind::kScaled ? u * scale : 1.0F + u * 0.125F;
-    if (kKind == Kind::kHeadNorm) value *= kHeadNormFactor;
+    float value = (kKind == Kind::kScaled ? u : 1.0F + u * 0.125F) * scale;
     if (kKind == Kind::kOutlierNorm) value *= x % 64 == 0 ? 4.0F : 1.0F;
     store(value, data[i]);
+  }
+}
+
+template <typename T>
+void SyntheticTensor::fill_scaled(std::int64_t begin, std::span<T> out, float scale) const noexcept {
+  switch (kind_) {
+    case Kind::kScaled:
+      return fill_hash<T, Kind::kScaled>(begin, out, scale);
+    case Kind::kNorm:
+      return fill_hash<T, Kind::kNorm>(begin, out, scale);
+    case Kind::kOutlierNorm:
+      return fill_hash<T, Kind::kOutlierNorm>(begin, out, scale);
   }
 }
 
@@ -129,22 +146,20 @@ void SyntheticTensor::fill_miniature(std::int64_t begin, std::span<T> out) const
   for (T& element : out) {
     state = step(state);
     const float u = unit(state);
-    store(kind_ == Kind::kScaled ? u * scale_ : 1.0F + u * 0.125F, element);
+    store((kind_ == Kind::kScaled ? u : 1.0F + u * 0.125F) * scale_, element);
   }
 }
 
 template <typename T>
 void SyntheticTensor::fill_as(std::int64_t begin, std::span<T> out) const noexcept {
   if (rule_ == SyntheticRule::kMiniature) return fill_miniature(begin, out);
-  switch (kind_) {
-    case Kind::kScaled:
-      return fill_hash<T, Kind::kScaled>(begin, out);
-    case Kind::kNorm:
-      return fill_hash<T, Kind::kNorm>(begin, out);
-    case Kind::kHeadNorm:
-      return fill_hash<T, Kind::kHeadNorm>(begin, out);
-    case Kind::kOutlierNorm:
-      return fill_hash<T, Kind::kOutlierNorm>(begin, out);
+  if (rows_.spacing == 0) return fill_scaled(begin, out, scale_);
+  while (!out.empty()) {
+    const std::int64_t row = begin / row_elements_, left_in_row = (row + 1) * row_elements_ - begin;
+    const std::span<T> part = out.first(std::min(out.size(), static_cast<std::size_t>(left_in_row)));
+    fill_scaled(begin, part, rows_.is_large(row) ? large_scale_ : scale_);
+    begin += static_cast<std::int64_t>(part.size());
+    out = out.subspan(part.size());
   }
 }
 

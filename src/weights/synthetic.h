@@ -10,11 +10,13 @@
 
 #include "tensor/dtype.h"
 #include "tensor/tensor_view.h"
+#include "weights/spiky_rule.h"
 
 namespace qasr {
 
 enum class SyntheticRule {
   kHash,       ///< an integer hash of the index: any range of elements can be computed on its own
+  kSpiky,      ///< the same with outlier channels (spiky_rule.h)
   kMiniature,  ///< a linear congruential generator, for the miniature model whose activations are known in f64
 };
 
@@ -35,21 +37,24 @@ class SyntheticTensor {
   // How the uniform u in [-1, 1) becomes a value.
   enum class Kind {
     kScaled,       // u * scale
-    kNorm,         // 1 + u / 8
-    kHeadNorm,     // 1.5 (1 + u / 8), for query and key norms
-    kOutlierNorm,  // 1 + u / 8, four times that for one element in 64
+    kNorm,         // (1 + u / 8) * scale
+    kOutlierNorm,  // the same, four times that for one element in 64
   };
 
   template <typename T>
   void fill_as(std::int64_t begin, std::span<T> out) const noexcept;
+  template <typename T>
+  void fill_scaled(std::int64_t begin, std::span<T> out, float scale) const noexcept;
   template <typename T, Kind kKind>
-  void fill_hash(std::int64_t begin, std::span<T> out) const noexcept;
+  void fill_hash(std::int64_t begin, std::span<T> out, float scale) const noexcept;
   template <typename T>
   void fill_miniature(std::int64_t begin, std::span<T> out) const noexcept;
 
   SyntheticRule rule_;
   Kind kind_ = Kind::kScaled;
-  float scale_ = 0;
+  float scale_ = 0, large_scale_ = 0;  // large_scale_: of the large rows
+  RowFactors rows_;
+  std::int64_t row_elements_ = 1;
   std::uint32_t start_ = 0;  // hash: the name's hash with the seed in it; miniature: the generator's first state
 };
 

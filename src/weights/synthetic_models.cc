@@ -9,6 +9,8 @@
 namespace qasr {
 namespace {
 
+constexpr std::string_view kMiniature = "miniature", kSpikySuffix = "-spiky";
+
 struct Sizes {
   std::string_view name;
   int n_mels, conv_channels, d_model, audio_heads, audio_layers, audio_d_ff, hidden, n_window, n_window_infer;
@@ -19,8 +21,9 @@ struct Sizes {
 };
 
 // Tiny sizes avoid multiples of 8 and powers of two; each row differs from the others in every ratio that matters
-// (heads to KV heads, head_dim to hidden, window to chunk). Ids of tiny models are those of the demonstration model's
-// vocabulary.
+// (heads to KV heads, head_dim to hidden, window to chunk). tiny_e's matrices have depths of a multiple of 32 plus one
+// (225, 353; plus two where a depth must be even), which block formats must pad. Ids of tiny models are those of the
+// demonstration model's vocabulary.
 // clang-format off
 constexpr std::array kModels = {
     // name                       mels ch   d_model heads layers ffn hidden n_window infer | heads kv dim layers d_ff vocab | audio eos classes
@@ -28,7 +31,8 @@ constexpr std::array kModels = {
     Sizes{"tiny_b",                128,  7,   66,  3,  3,  130,   52, 50, 800,  6, 2,  10,  2,   90,   1601,   1533, {1528, 1530}, 0},
     Sizes{"tiny_c",                 80, 20,   56,  7,  1,   33,   24, 50, 400,  3, 1,  32,  2,   47,   1537,   1533, {1528, 1530}, 0},
     Sizes{"tiny_d",                128,  9,  100,  5,  2,  144,  104, 25, 400,  5, 5,   8,  4,  200,   2000,   1533, {1528, 1530}, 0},
-    Sizes{"miniature",             128,  8,  128,  2,  2,  192,   96, 50, 800,  4, 2,  32,  2,  160,     64,     63, {62, -1}, 0},
+    Sizes{"tiny_e",                 80, 25,  226,  2,  2,  353,  225, 50, 800,  6, 3,  22,  3,  353,   1567,   1533, {1528, 1530}, 0},
+    Sizes{kMiniature,              128,  8,  128,  2,  2,  192,   96, 50, 800,  4, 2,  32,  2,  160,     64,     63, {62, -1}, 0},
     Sizes{"qwen3-asr-0.6b",        128, 480, 896, 14, 18, 3584, 1024, 50, 800, 16, 8, 128, 28, 3072, 151936, 151676, {151643, 151645}, 0},
     Sizes{"qwen3-asr-1.7b",        128, 480, 1024, 16, 24, 4096, 2048, 50, 800, 16, 8, 128, 28, 6144, 151936, 151676, {151643, 151645}, 0},
     Sizes{"qwen3-forced-aligner-0.6b", 128, 480, 1024, 16, 24, 4096, 1024, 50, 800, 16, 8, 128, 28, 3072, 152064, 151676, {151643, 151645}, 5000},
@@ -70,21 +74,28 @@ ModelConfig config_of(const Sizes& sizes) {
 std::vector<std::string> synthetic_model_names() {
   std::vector<std::string> names;
   for (const Sizes& sizes : kModels) names.emplace_back(sizes.name);
+  for (const Sizes& sizes : kModels) {
+    if (sizes.name != kMiniature) names.push_back(std::string(sizes.name).append(kSpikySuffix));
+  }
   return names;
 }
 
 SyntheticModel synthetic_model(std::string_view name) {
-  const auto sizes =
-      std::find_if(kModels.begin(), kModels.end(), [&](const Sizes& candidate) { return candidate.name == name; });
-  if (sizes == kModels.end()) {
-    std::string known;
-    for (const Sizes& model : kModels) known.append(known.empty() ? "" : ", ").append(model.name);
+  const std::vector<std::string> known = synthetic_model_names();
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    std::string list;
+    for (const std::string& model : known) list.append(list.empty() ? "" : ", ").append(model);
     throw Error(ErrorCode::kInvalidArgument,
-                "no synthetic model is called \"" + std::string(name) + "\", expected one of " + known);
+                "no synthetic model is called \"" + std::string(name) + "\", expected one of " + list);
   }
+  const bool is_spiky = name.ends_with(kSpikySuffix);
+  const std::string_view sizes_name = name.substr(0, name.size() - (is_spiky ? kSpikySuffix.size() : 0));
+  const auto sizes =
+      std::find_if(kModels.begin(), kModels.end(), [&](const Sizes& model) { return model.name == sizes_name; });
+  const SyntheticRule rule = is_spiky ? SyntheticRule::kSpiky : SyntheticRule::kHash;
   return {.name = std::string(name),
           .config = config_of(*sizes),
-          .rule = name == "miniature" ? SyntheticRule::kMiniature : SyntheticRule::kHash};
+          .rule = name == kMiniature ? SyntheticRule::kMiniature : rule};
 }
 
 }  // namespace qasr

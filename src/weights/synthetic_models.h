@@ -1,4 +1,4 @@
-// The named configurations of synthetic checkpoints: four tiny models with awkward sizes, the miniature model, and the
+// The named configurations of synthetic checkpoints: five tiny models with awkward sizes, the miniature model, and the
 // true sizes of the published ones.
 #pragma once
 
@@ -17,7 +17,8 @@ struct SyntheticModel {
   SyntheticRule rule = SyntheticRule::kHash;
 };
 
-/// "tiny_a" ... "tiny_d", "miniature", "qwen3-asr-0.6b", "qwen3-asr-1.7b", "qwen3-forced-aligner-0.6b".
+/// "tiny_a" ... "tiny_e", "miniature", "qwen3-asr-0.6b", "qwen3-asr-1.7b", "qwen3-forced-aligner-0.6b"; and all but the
+/// miniature with the suffix "-spiky": the same sizes with outlier channels.
 std::vector<std::string> synthetic_model_names();
 
 /// @throws Error kInvalidArgument  unknown name; the message lists the known ones

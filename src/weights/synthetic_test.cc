@@ -38,8 +38,8 @@ Shape shape_of(const json& dims) {
 }
 
 SyntheticTensor tensor_of(const json& entry) {
-  return {SyntheticRule::kHash, entry.at("name").get<std::string>(), shape_of(entry.at("shape")),
-          entry.at("seed").get<std::uint32_t>()};
+  return {synthetic_model(entry.at("config").get<std::string>()).rule, entry.at("name").get<std::string>(),
+          shape_of(entry.at("shape")), entry.at("seed").get<std::uint32_t>()};
 }
 
 float value_at(const SyntheticTensor& tensor, std::int64_t index) {
@@ -62,7 +62,7 @@ std::uint64_t bits_sum(const SyntheticTensor& tensor, std::int64_t n_elements, B
 }
 
 TEST(Synthetic, SpotValuesOfEveryKindOfTensor) {
-  ASSERT_GE(spots().at("tensors").size(), 16u);
+  ASSERT_GE(spots().at("tensors").size(), 36u);
   for (const json& entry : spots().at("tensors")) {
     SCOPED_TRACE(entry.at("name").get<std::string>());
     const SyntheticTensor tensor = tensor_of(entry);
@@ -143,6 +143,29 @@ TEST(Synthetic, AnyRangeCanBeComputedOnItsOwn) {
   }
 }
 
+TEST(Synthetic, RangesOfASpikyTensorMayStartAndEndInsideRows) {
+  const SyntheticTensor tensor(SyntheticRule::kSpiky, "thinker.model.layers.1.mlp.down_proj.weight", {200, 33}, 5);
+  std::vector<float> whole(200 * 33);
+  tensor.fill(0, std::span(whole));
+  for (const std::int64_t begin : {1, 36 * 33 + 5, 37 * 33, 37 * 33 + 1, 38 * 33 - 1, 197 * 33 + 20}) {
+    std::vector<float> part(70);
+    tensor.fill(begin, std::span(part));
+    EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + begin)) << begin;
+  }
+}
+
+TEST(Synthetic, SpikyTensorsDifferInTheRowsOfTheRuleOnly) {
+  const Shape shape{200, 33};
+  const char* name = "thinker.model.layers.1.mlp.down_proj.weight";
+  std::vector<float> plain(200 * 33), spiky(200 * 33);
+  SyntheticTensor(SyntheticRule::kHash, name, shape, 5).fill(0, std::span(plain));
+  SyntheticTensor(SyntheticRule::kSpiky, name, shape, 5).fill(0, std::span(spiky));
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    const float factor = i / 33 == 37 || i / 33 == 197 ? 800.0F : 4.0F;
+    ASSERT_NEAR(spiky[i], plain[i] * factor, 1e-6F * factor) << i;
+  }
+}
+
 TEST(Synthetic, AllElementTypesRoundTheSameValue) {
   const SyntheticTensor tensor(SyntheticRule::kHash, "thinker.model.layers.0.mlp.up_proj.weight", {100, 100}, 0);
   std::vector<float> exact(10000);
@@ -172,11 +195,11 @@ TEST(Synthetic, NamesAndSeedsGiveUnrelatedTensors) {
 TEST(Synthetic, ShapesWithoutARuleAndUnknownModelsAreErrors) {
   EXPECT_THROW(SyntheticTensor(SyntheticRule::kHash, "thinker.x.weight", {1, 2, 3}, 0), Error);
   try {
-    synthetic_model("tiny_e");
+    synthetic_model("tiny_f");
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-    EXPECT_THAT(error.what(), ::testing::HasSubstr("tiny_d, miniature, qwen3-asr-0.6b"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("tiny_e, miniature, qwen3-asr-0.6b"));
   }
 }
 

@@ -1,6 +1,6 @@
 // Checks a synthetic checkpoint of a published model's true size against tests/golden/fullsize (transformers, f32).
 //
-//   qasr_fullsize_check [--weights f32|bf16] [--isa ISA] CONFIG...        CONFIG: qwen3-asr-0.6b, qwen3-asr-1.7b
+//   qasr_fullsize_check [--weights f32|bf16] [--isa ISA] CONFIG...        CONFIG: qwen3-asr-0.6b, qwen3-asr-0.6b-spiky, qwen3-asr-1.7b
 //
 // f32: relative error of encoder output and logits at most 1e-3 and the same 32 greedy tokens. bf16: at most 2e-2; the
 // reference's tokens are fed, because rounding may flip a close call. Exit code 1 if anything is off.

@@ -1,6 +1,6 @@
-// Four tiny synthetic models against Hugging Face transformers: every encoder stage at the frame counts where rules
-// change, logits and greedy tokens; and batches of mixed lengths against single runs.
-// Golden data: tests/golden/model_tiny, written by tools/golden/export_model.py.
+// Five tiny synthetic models (one with outlier channels) against Hugging Face transformers: every encoder stage at the
+// frame counts where rules change, logits and greedy tokens; and batches of mixed lengths against single runs. Golden
+// data: tests/golden/model_tiny, written by tools/golden/export_model.py.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -154,9 +154,13 @@ TEST_P(GoldenTiny, DecoderBatchEqualsSingleRuns) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GoldenTiny,
-                         ::testing::Combine(::testing::Values("tiny_a", "tiny_b", "tiny_c", "tiny_d"),
+                         ::testing::Combine(::testing::Values("tiny_a", "tiny_b", "tiny_c", "tiny_d", "tiny_e-spiky"),
                                             ::testing::ValuesIn(backend_names())),
-                         [](const auto& test) { return std::get<0>(test.param) + "_" + std::get<1>(test.param); });
+                         [](const auto& test) {
+                           std::string name = std::get<0>(test.param) + "_" + std::get<1>(test.param);
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace qasr::testing

@@ -35,6 +35,37 @@ TENSORS = [
     ("qwen3-asr-0.6b", "thinker.model.embed_tokens.weight", (151936, 1024), 0),
     ("qwen3-asr-0.6b", "thinker.model.layers.27.post_attention_layernorm.weight", (1024,), 0),
     ("qwen3-forced-aligner-0.6b", "thinker.lm_head.weight", (5000, 1024), 0),
+    ("tiny_e-spiky", "thinker.audio_tower.conv2d2.weight", (25, 25, 3, 3), 5),
+    ("tiny_e-spiky", "thinker.audio_tower.layers.0.self_attn_layer_norm.weight", (226,), 5),
+    ("tiny_e-spiky", "thinker.audio_tower.layers.0.final_layer_norm.weight", (226,), 5),
+    ("tiny_e-spiky", "thinker.audio_tower.layers.1.self_attn.out_proj.weight", (226, 226), 5),
+    ("tiny_e-spiky", "thinker.audio_tower.layers.1.self_attn.out_proj.bias", (226,), 5),
+    ("tiny_e-spiky", "thinker.audio_tower.layers.1.fc1.weight", (353, 226), 5),
+    ("tiny_e-spiky", "thinker.audio_tower.layers.1.fc1.bias", (353,), 5),
+    ("tiny_e-spiky", "thinker.audio_tower.layers.1.fc2.weight", (226, 353), 5),
+    ("tiny_e-spiky", "thinker.audio_tower.layers.1.fc2.bias", (226,), 5),
+    ("tiny_e-spiky", "thinker.audio_tower.ln_post.weight", (226,), 5),
+    ("tiny_e-spiky", "thinker.audio_tower.proj2.weight", (225, 226), 5),
+    ("tiny_e-spiky", "thinker.model.layers.0.input_layernorm.weight", (225,), 5),
+    ("tiny_e-spiky", "thinker.model.layers.2.self_attn.o_proj.weight", (225, 132), 5),
+    ("tiny_e-spiky", "thinker.model.layers.2.self_attn.k_norm.weight", (22,), 5),
+    ("tiny_e-spiky", "thinker.model.layers.2.mlp.gate_proj.weight", (353, 225), 5),
+    ("tiny_e-spiky", "thinker.model.layers.2.mlp.down_proj.weight", (225, 353), 5),
+    ("tiny_e-spiky", "thinker.model.norm.weight", (225,), 5),
+    ("qwen3-asr-0.6b-spiky", "thinker.model.layers.27.input_layernorm.weight", (1024,), 0),
+    ("qwen3-asr-0.6b-spiky", "thinker.model.layers.27.mlp.up_proj.weight", (3072, 1024), 0),
+    ("qwen3-asr-0.6b-spiky", "thinker.model.layers.27.mlp.down_proj.weight", (1024, 3072), 0),
+]
+# Factors of the spiky rule: name endings -> usual rows, large rows, distance between large rows. The first match decides.
+SPIKY = [
+    (("thinker.audio_tower.layers.0.self_attn_layer_norm.weight", "thinker.model.layers.0.input_layernorm.weight",
+      "q_norm.weight", "k_norm.weight"), (1, 1, 1)),
+    (("layer_norm.weight", "layernorm.weight", "ln_post.weight", "model.norm.weight"), (16, 1, 160)),
+    (("o_proj.weight", "out_proj.weight", "out_proj.bias"), (1, 200, 160)),
+    (("down_proj.weight", "fc2.weight", "fc2.bias"), (4, 800, 160)),
+    (("gate_proj.weight", "up_proj.weight"), (1, 4, 640)),
+    (("fc1.weight",), (1, 16, 640)),
+    (("",), (1, 1, 1)),
 ]
 LOG_MELS = [(128, 7), (80, 101), (128, 3000)]  # n_mels, n_frames
 
@@ -64,21 +95,32 @@ def uniform(x: np.ndarray) -> np.ndarray:
     return single
 
 
-def values(name: str, shape: tuple, seed: int, begin: int, end: int) -> np.ndarray:
+def factors(config: str, name: str, shape: tuple, begin: int, end: int) -> np.ndarray:
+    """What the spiky rule multiplies the scale of each element with, f64; 1 for other configurations."""
+    if not config.endswith("-spiky"):
+        return np.ones(end - begin)
+    usual, large, distance = next(row for endings, row in SPIKY if name.endswith(endings))
+    row = np.arange(begin, end) // (int(np.prod(shape)) // shape[0])
+    return np.where(row % distance == 37, np.float64(large), np.float64(usual))
+
+
+def values(config: str, name: str, shape: tuple, seed: int, begin: int, end: int) -> np.ndarray:
     x = hashes(start_of(name, seed), begin, end)
-    u = uniform(x)
+    u, factor = uniform(x), factors(config, name, shape, begin, end)
     if name.endswith(("q_norm.weight", "k_norm.weight")):
         return (np.float32(1) + u / np.float32(8)) * np.float32(1.5)
     if name.endswith(("layer_norm.weight", "layernorm.weight", "ln_post.weight", "model.norm.weight")):
-        value = np.float32(1) + u / np.float32(8)
+        value = (np.float32(1) + u / np.float32(8)) * factor.astype(np.float32)
         return np.where(x % np.uint64(64) == 0, value * np.float32(4), value)
     if name.endswith(".bias"):
-        return u * np.float32(0.1)
-    if name.endswith("model.embed_tokens.weight"):
-        return u * np.float32(0.07)
-    if len(shape) == 4:
-        return u * np.float32(np.sqrt(np.float64(3) / (shape[1] * 9)) * 1.5)
-    return u * np.float32(np.sqrt(np.float64(3) / shape[1]))
+        scale = np.float64(0.1)
+    elif name.endswith("model.embed_tokens.weight"):
+        scale = np.float64(0.07)
+    elif len(shape) == 4:
+        scale = np.sqrt(np.float64(3) / (shape[1] * 9)) * 1.5
+    else:
+        scale = np.sqrt(np.float64(3) / shape[1])
+    return u * (scale * factor).astype(np.float32)
 
 
 def bf16_bits(value: np.ndarray) -> np.ndarray:
@@ -89,21 +131,23 @@ def bf16_bits(value: np.ndarray) -> np.ndarray:
     return kept + up.astype(np.uint64)
 
 
-def spot_indices(n: int) -> list:
-    middle = [n // 3, n // 2, n // 2 + 1, 2 * n // 3]
-    return sorted({*range(min(4, n)), *middle, n - 1})
+def spot_indices(n: int, rows: int = 1) -> list:
+    """The first four, some in the middle, the last; and both sides of the edges of row 37, if there is one."""
+    middle, columns = [n // 3, n // 2, n // 2 + 1, 2 * n // 3], n // rows
+    edges = [37 * columns - 1, 37 * columns, 38 * columns - 1, 38 * columns] if rows > 38 else []
+    return sorted({*range(min(4, n)), *middle, *edges, n - 1})
 
 
 def tensor_entry(config: str, name: str, shape: tuple, seed: int) -> dict:
     n = int(np.prod(shape))
     bf16_sum = f32_sum = 0
     for begin in range(0, n, BLOCK):
-        block = values(name, shape, seed, begin, min(begin + BLOCK, n))
+        block = values(config, name, shape, seed, begin, min(begin + BLOCK, n))
         bf16_sum += int(bf16_bits(block).sum())
         f32_sum += int(block.view(np.uint32).astype(np.uint64).sum())
     spots = []
-    for index in spot_indices(n):
-        value = values(name, shape, seed, index, index + 1)
+    for index in spot_indices(n, shape[0] if config.endswith("-spiky") else 1):
+        value = values(config, name, shape, seed, index, index + 1)
         spots.append({"index": index, "f32": int(value.view(np.uint32)[0]), "bf16": int(bf16_bits(value)[0]),
                       "value": repr(float(value[0]))})
     return {"config": config, "name": name, "shape": list(shape), "seed": seed, "spots": spots,

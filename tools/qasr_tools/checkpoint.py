@@ -13,7 +13,7 @@ from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
 from transformers.initialization import no_init_weights
 
 from . import synthetic
-from .configs import conv_out_length, expected_tensors, official_config
+from .configs import SPIKY_SUFFIX, conv_out_length, expected_tensors, official_config
 
 # Order matters: the projector lies inside the audio tower in the official names.
 _PREFIXES = (("thinker.audio_tower.proj1.", "model.multi_modal_projector.linear_1."),
@@ -107,9 +107,11 @@ def load_model(model_dir: Path, device="cpu"):
 
 
 def synthetic_tensors(name: str, seed: int, device="cpu"):
-    rule = synthetic.miniature_tensor if name == "miniature" else synthetic.tensor
     for tensor_name, shape in expected_tensors(official_config(name)).items():
-        yield tensor_name, rule(tensor_name, shape, seed, device)
+        if name == "miniature":
+            yield tensor_name, synthetic.miniature_tensor(tensor_name, shape, seed, device)
+        else:
+            yield tensor_name, synthetic.tensor(tensor_name, shape, seed, device, name.endswith(SPIKY_SUFFIX))
 
 
 def synthetic_model(name: str, seed: int, device="cpu"):

@@ -10,15 +10,17 @@ _SIZES = {
     "tiny_b": ((128, 7, 66, 3, 3, 130, 52, 50, 800), (52, 6, 2, 10, 2, 90, 1601)),
     "tiny_c": ((80, 20, 56, 7, 1, 33, 24, 50, 400), (24, 3, 1, 32, 2, 47, 1537)),
     "tiny_d": ((128, 9, 100, 5, 2, 144, 104, 25, 400), (104, 5, 5, 8, 4, 200, 2000)),
+    "tiny_e": ((80, 25, 226, 2, 2, 353, 225, 50, 800), (225, 6, 3, 22, 3, 353, 1567)),
     "miniature": ((128, 8, 128, 2, 2, 192, 96, 50, 800), (96, 4, 2, 32, 2, 160, 64)),
     "qwen3-asr-0.6b": ((128, 480, 896, 14, 18, 3584, 1024, 50, 800), (1024, 16, 8, 128, 28, 3072, 151936)),
     "qwen3-asr-1.7b": ((128, 480, 1024, 16, 24, 4096, 2048, 50, 800), (2048, 16, 8, 128, 28, 6144, 151936)),
 }
-TINY = ("tiny_a", "tiny_b", "tiny_c", "tiny_d")
+TINY = ("tiny_a", "tiny_b", "tiny_c", "tiny_d", "tiny_e-spiky")
 # audio_token_id, eos_token_id
 _IDS = {"miniature": (63, [62]), "qwen3-asr-0.6b": (151676, [151643, 151645]),
         "qwen3-asr-1.7b": (151676, [151643, 151645])}
 _TINY_IDS = (1533, [1528, 1530])
+SPIKY_SUFFIX = "-spiky"  # the same sizes with the weights of the spiky rule
 
 
 def conv_out_length(length: int, n_convs: int = 3) -> int:
@@ -28,6 +30,7 @@ def conv_out_length(length: int, n_convs: int = 3) -> int:
 
 
 def official_config(name: str) -> dict:
+    name = name.removesuffix(SPIKY_SUFFIX)
     audio, text = _SIZES[name]
     audio_token_id, eos = _IDS.get(name, _TINY_IDS)
     audio_keys = ("num_mel_bins", "downsample_hidden_size", "d_model", "encoder_attention_heads", "encoder_layers",

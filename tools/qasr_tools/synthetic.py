@@ -11,9 +11,16 @@ import torch
 
 NORM_SUFFIXES = ("layer_norm.weight", "layernorm.weight", "ln_post.weight", "q_norm.weight", "k_norm.weight",
                  "model.norm.weight")
+HEAD_NORMS = ("q_norm.weight", "k_norm.weight")
 EMBEDDING = "model.embed_tokens.weight"
 QK_NORM_FACTOR = 1.5  # attention sharp enough to matter: with 1, greedy output is one token repeated
 BLOCK = 1 << 24  # elements computed at a time, to bound memory
+
+# The spiky rule: hidden channels c with c % 160 == 37 and inner channels with c % 640 == 37 are the large ones.
+SPIKE_OFFSET, HIDDEN_SPACING, INNER_SPACING = 37, 160, 640
+ATTENTION_WRITERS = ("o_proj.weight", "out_proj.weight", "out_proj.bias")  # what adds to the residual stream
+MLP_WRITERS = ("down_proj.weight", "fc2.weight", "fc2.bias")
+FIRST_NORMS = ("audio_tower.layers.0.self_attn_layer_norm.weight", "thinker.model.layers.0.input_layernorm.weight")
 
 
 def fnv1a32(name: str) -> int:
@@ -57,38 +64,62 @@ def hash_torch(name: str, seed: int, begin: int, end: int, device) -> torch.Tens
     return x.bitwise_xor_((x >> 16).bitwise_and_(0xFFFF))
 
 
-def scale(name: str, shape) -> float:
-    """The f32 factor of u, for everything but norm weights."""
-    if name.endswith(".bias"):
-        return float(np.float32(0.1))
-    if name.endswith(EMBEDDING):
-        return float(np.float32(0.07))
-    if len(shape) == 4:
-        return float(np.float32(math.sqrt(3.0 / (shape[1] * shape[2] * shape[3])) * 1.5))
-    if len(shape) == 2:
-        return float(np.float32(math.sqrt(3.0 / shape[1])))
-    raise ValueError(f"synthetic rule: no rule for tensor {name} of shape {list(shape)}")
+def spiky_factors(name: str) -> tuple[float, float, int]:
+    """(factor of most rows, factor of the large ones, their spacing); rows are outputs, or a vector's elements."""
+    if name.endswith(ATTENTION_WRITERS):
+        return 1.0, 200.0, HIDDEN_SPACING
+    if name.endswith(MLP_WRITERS):
+        return 4.0, 800.0, HIDDEN_SPACING
+    if name.endswith(("gate_proj.weight", "up_proj.weight")):
+        return 1.0, 4.0, INNER_SPACING
+    if name.endswith("fc1.weight"):
+        return 1.0, 16.0, INNER_SPACING
+    if name.endswith(NORM_SUFFIXES) and not name.endswith(HEAD_NORMS + FIRST_NORMS):
+        return 16.0, 1.0, HIDDEN_SPACING
+    return 1.0, 1.0, 1
 
 
-def tensor(name: str, shape, seed: int, device="cpu") -> torch.Tensor:
+def scale(name: str, shape, factor: float = 1.0) -> float:
+    """The f32 number that multiplies u or, for norm weights, 1 + u / 8."""
+    if name.endswith(HEAD_NORMS):
+        value = QK_NORM_FACTOR
+    elif name.endswith(NORM_SUFFIXES):
+        value = 1.0
+    elif name.endswith(".bias"):
+        value = 0.1
+    elif name.endswith(EMBEDDING):
+        value = 0.07
+    elif len(shape) == 4:
+        value = math.sqrt(3.0 / (shape[1] * shape[2] * shape[3])) * 1.5
+    elif len(shape) == 2:
+        value = math.sqrt(3.0 / shape[1])
+    else:
+        raise ValueError(f"synthetic rule: no rule for tensor {name} of shape {list(shape)}")
+    return float(np.float32(value * factor))
+
+
+def row_scales(name: str, shape, spiky: bool, device="cpu") -> torch.Tensor:
+    """[rows, 1] f32."""
+    usual, large, spacing = spiky_factors(name) if spiky else (1.0, 1.0, 1)
+    is_large = torch.arange(shape[0], device=device) % spacing == SPIKE_OFFSET
+    scales = torch.where(is_large, scale(name, shape, large), scale(name, shape, usual))
+    return scales.to(torch.float32).view(-1, 1)
+
+
+def tensor(name: str, shape, seed: int, device="cpu", spiky: bool = False) -> torch.Tensor:
     """A whole tensor: f32 values rounded to bf16 (nearest even) and widened again."""
-    out = torch.empty(math.prod(shape), dtype=torch.float32, device=device)
-    is_norm = name.endswith(NORM_SUFFIXES)
-    factor = None if is_norm else scale(name, shape)
-    for begin in range(0, out.numel(), BLOCK):
-        end = min(begin + BLOCK, out.numel())
-        x = hash_torch(name, seed, begin, end, device)
+    scales, columns = row_scales(name, shape, spiky, device), math.prod(shape[1:])
+    out = torch.empty(shape[0], columns, dtype=torch.float32, device=device)
+    for first in range(0, shape[0], max(1, BLOCK // columns)):
+        rows = slice(first, min(first + max(1, BLOCK // columns), shape[0]))
+        x = hash_torch(name, seed, rows.start * columns, rows.stop * columns, device).view(-1, columns)
         # 24 bits convert exactly, a power of two scales exactly, and the subtraction of 1 is exact as well.
         u = (x >> 8).bitwise_and_(0xFFFFFF).to(torch.float32).mul_(2.0**-23).sub_(1.0)
-        if is_norm:
+        if name.endswith(NORM_SUFFIXES):
             u.mul_(0.125).add_(1.0)
-            if name.endswith(("q_norm.weight", "k_norm.weight")):
-                u.mul_(QK_NORM_FACTOR)
-            else:
+            if not name.endswith(HEAD_NORMS):
                 u[x.bitwise_and_(63) == 0] *= 4.0
-        else:
-            u.mul_(factor)
-        out[begin:end] = u.to(torch.bfloat16).to(torch.float32)
+        out[rows] = u.mul_(scales[rows]).to(torch.bfloat16).to(torch.float32)
     return out.view(tuple(shape))
 
 
