@@ -1,37 +1,190 @@
-// Held-out recordings through the whole pipeline, FLAC file to text, against the reference's transcripts
-// (tests/golden/demo/heldout.json, written by tools/golden/export_wer.py). Equal transcripts mean an equal word error rate.
+// Held-out recordings through the whole pipeline, FLAC file to text. f32 must give the reference's transcripts
+// (tests/golden/demo/heldout.json, written by tools/golden/export_wer.py), which means an equal word error rate;
+// rounded weights are judged by word error rate and by how many transcripts stay the same.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "qasr/engine.h"
+#include "qasr/error.h"
+#include "support/word_errors.h"
 
 namespace qasr {
 namespace {
 
-TEST(HeldOut, EveryTranscriptIsTheReferences) {
-  const std::filesystem::path source = QASR_SOURCE_DIR;
-  std::ifstream file(source / "tests/golden/demo/heldout.json");
-  ASSERT_TRUE(file);
-  const nlohmann::json golden = nlohmann::json::parse(file);
-  Session session(Engine::open(source / "models/demo-en", {.weights = WeightFormat::kF32}));
-  int n_recordings = 0, n_words = 0, n_edits = 0;
-  for (const nlohmann::json& recording : golden.at("recordings")) {
-    const std::string name = recording.at("file");
-    const Transcript transcript = session.transcribe(load_audio(source / "tests/data/heldout" / name).samples);
-    EXPECT_EQ(transcript.text, recording.at("transcript").get<std::string>()) << name;
-    ASSERT_EQ(transcript.segments.size(), 1U) << name;
-    EXPECT_EQ(transcript.segments[0].raw_text, recording.at("raw").get<std::string>()) << name;
-    n_words += recording.at("n_words").get<int>();
-    n_edits += recording.at("word_edits").get<int>();
-    ++n_recordings;
-  }
-  EXPECT_GE(n_recordings, 90);
-  EXPECT_NEAR(static_cast<double>(n_edits) / n_words, golden.at("word_error_rate").get<double>(), 1e-4);
+using testing::plain_words;
+using testing::word_edits;
+
+// A choice between two tokens whose logits are this close may flip with rounded weights; a clearer one must not with
+// q8.
+constexpr double kCloseCall = 0.05;
+// What flipped close calls may cost q8: 3 of 622 words are half a point.
+constexpr int kMostEditsByQ8 = 3;
+constexpr double kLeastShareOfEqualTextsQ8 = 0.95;
+// What 4-bit decoder layers may cost, in points of word error rate.
+constexpr double kMostPointsByQ4 = 0.5;
+// Integer products are exact on every instruction set, so one recording of this many shows that all give the same
+// texts.
+constexpr std::size_t kStrideOfIsas = 5;
+constexpr double kLeastShareOfEqualTextsIsas = 0.95;
+
+struct Recording {
+  std::string file, reference, transcript, raw;
+  int n_words, word_edits;
+  double min_gap;  // smallest margin between the best two logits of a choice, in f32
+};
+
+const std::filesystem::path kSource = QASR_SOURCE_DIR;
+
+const nlohmann::json& golden() {
+  static const nlohmann::json json = [] {
+    std::ifstream file(kSource / "tests/golden/demo/heldout.json");
+    return nlohmann::json::parse(file);
+  }();
+  return json;
 }
+
+std::vector<Recording> recordings(std::size_t stride = 1) {
+  std::vector<Recording> chosen;
+  const nlohmann::json& all = golden().at("recordings");
+  for (std::size_t i = 0; i < all.size(); i += stride) {
+    const auto text = [&](const char* key) { return all[i].at(key).get<std::string>(); };
+    chosen.push_back({.file = text("file"),
+                      .reference = text("reference"),
+                      .transcript = text("transcript"),
+                      .raw = text("raw"),
+                      .n_words = all[i].at("n_words").get<int>(),
+                      .word_edits = all[i].at("word_edits").get<int>(),
+                      .min_gap = all[i].at("min_gap").get<double>()});
+  }
+  return chosen;
+}
+
+std::vector<Transcript> transcribe(const std::vector<Recording>& list, WeightFormat weights, const std::string& isa) {
+  Session session(Engine::open(kSource / "models/demo-en", {.weights = weights, .cpu_isa = isa}));
+  std::vector<Transcript> transcripts;
+  for (const Recording& recording : list) {
+    const Audio audio = load_audio(kSource / "tests/data/heldout" / recording.file);
+    transcripts.push_back(session.transcribe(audio.samples));
+  }
+  return transcripts;
+}
+
+bool has_isa(const std::string& isa) {
+  try {
+    Engine::open(kSource / "models/demo-en", {.n_threads = 1, .cpu_isa = isa});
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kDevice) throw;
+    return false;
+  }
+}
+
+struct Errors {
+  int edits = 0, words = 0;
+  double percent() const { return 100.0 * edits / words; }
+};
+
+Errors word_errors(const std::vector<Recording>& list, const std::vector<Transcript>& transcripts) {
+  Errors errors;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const std::vector<std::string> expected = plain_words(list[i].reference);
+    errors.words += static_cast<int>(expected.size());
+    errors.edits += word_edits(expected, plain_words(transcripts[i].text));
+  }
+  return errors;
+}
+
+double share_of_equal_texts(const std::vector<Transcript>& found, const std::vector<Transcript>& expected) {
+  std::size_t n_equal = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) n_equal += found[i].text == expected[i].text ? 1 : 0;
+  return static_cast<double>(n_equal) / static_cast<double>(expected.size());
+}
+
+TEST(HeldOut, WordsAreCountedAsByTheScript) {
+  int n_words = 0, n_edits = 0;
+  for (const Recording& recording : recordings()) {
+    const std::vector<std::string> expected = plain_words(recording.reference);
+    EXPECT_EQ(static_cast<int>(expected.size()), recording.n_words) << recording.reference;
+    EXPECT_EQ(word_edits(expected, plain_words(recording.transcript)), recording.word_edits) << recording.transcript;
+    n_words += recording.n_words;
+    n_edits += recording.word_edits;
+  }
+  EXPECT_NEAR(static_cast<double>(n_edits) / n_words, golden().at("word_error_rate").get<double>(), 1e-4);
+}
+
+TEST(HeldOut, EveryTranscriptIsTheReferences) {
+  const std::vector<Recording> list = recordings();
+  EXPECT_GE(list.size(), 90U);
+  const std::vector<Transcript> transcripts = transcribe(list, WeightFormat::kF32, "");
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    EXPECT_EQ(transcripts[i].text, list[i].transcript) << list[i].file;
+    ASSERT_EQ(transcripts[i].segments.size(), 1U) << list[i].file;
+    EXPECT_EQ(transcripts[i].segments[0].raw_text, list[i].raw) << list[i].file;
+  }
+}
+
+void print_rate(const char* name, const Errors& errors, double share) {
+  std::printf("%-6s word error rate %.2f %% (%d of %d words), %.1f %% of the texts equal bf16's\n", name,
+              errors.percent(), errors.edits, errors.words, 100 * share);
+}
+
+TEST(HeldOut, RoundedWeightsOnTheBestInstructionSet) {
+  const std::vector<Recording> list = recordings();
+  const std::vector<Transcript> bf16 = transcribe(list, WeightFormat::kBf16, "");
+  const Errors exact = word_errors(list, bf16);
+  print_rate("bf16", exact, 1);
+
+  const std::vector<Transcript> q8 = transcribe(list, WeightFormat::kQ8, "");
+  const Errors q8_errors = word_errors(list, q8);
+  const double q8_share = share_of_equal_texts(q8, bf16);
+  print_rate("q8", q8_errors, q8_share);
+  EXPECT_LE(q8_errors.edits, exact.edits + kMostEditsByQ8);
+  EXPECT_GE(q8_share, kLeastShareOfEqualTextsQ8);
+  std::size_t n_clear = 0;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (list[i].min_gap < kCloseCall) continue;
+    EXPECT_EQ(q8[i].text, bf16[i].text) << list[i].file << ", margin " << list[i].min_gap;
+    ++n_clear;
+  }
+  EXPECT_GE(n_clear, 85U);
+
+  for (const auto& [name, format] : {std::pair{"q4", WeightFormat::kQ4}, {"q4g32", WeightFormat::kQ4G32}}) {
+    const std::vector<Transcript> q4 = transcribe(list, format, "");
+    print_rate(name, word_errors(list, q4), share_of_equal_texts(q4, bf16));
+    EXPECT_LE(word_errors(list, q4).percent(), exact.percent() + kMostPointsByQ4) << name;
+  }
+}
+
+class HeldOutIsa : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(HeldOutIsa, TextsAreThoseOfTheBestInstructionSet) {
+  const std::string isa = GetParam();
+  if (!has_isa(isa)) GTEST_SKIP() << "this machine lacks " << isa;
+  const std::vector<Recording> list = recordings(kStrideOfIsas);
+  for (const WeightFormat format : {WeightFormat::kQ8, WeightFormat::kQ4}) {
+    const double share = share_of_equal_texts(transcribe(list, format, isa), transcribe(list, format, ""));
+    std::printf("%s, %s: %.1f %% of %zu texts equal those of the best instruction set\n", isa.c_str(),
+                format == WeightFormat::kQ8 ? "q8" : "q4", 100 * share, list.size());
+    EXPECT_GE(share, kLeastShareOfEqualTextsIsas);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, HeldOutIsa,
+                         ::testing::Values("generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon",
+                                           "neon-dotprod", "neon-i8mm"),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace qasr

@@ -162,7 +162,7 @@ TEST_P(GoldenDemo, EncoderStages) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GoldenDemo, ::testing::ValuesIn(backend_names()),
-                         [](const auto& test) { return test.param; });
+                         [](const auto& test) { return test_name(test.param); });
 
 }  // namespace
 }  // namespace qasr::testing

@@ -52,7 +52,14 @@ const GoldenArrays::Array& GoldenArrays::array(const std::string& name) const {
 const std::vector<float>& GoldenArrays::floats(const std::string& name) const { return array(name).floats; }
 std::vector<std::int32_t> GoldenArrays::ints(const std::string& name) const { return array(name).ints; }
 
-std::vector<std::string> backend_names() { return {"reference", "generic", "avx2", "avx512", "neon"}; }
+std::vector<std::string> backend_names() {
+  return {"reference", "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon", "neon-dotprod", "neon-i8mm"};
+}
+
+std::string test_name(std::string text) {
+  std::replace(text.begin(), text.end(), '-', '_');
+  return text;
+}
 
 std::unique_ptr<Backend> make_backend_by_name(const std::string& name) {
   if (name == "reference") return make_reference_backend();
@@ -64,15 +71,34 @@ std::unique_ptr<Backend> make_backend_by_name(const std::string& name) {
   }
 }
 
-double relative_error(std::span<const float> found, std::span<const float> expected) {
-  if (found.size() != expected.size()) return std::numeric_limits<double>::infinity();
+namespace {
+
+// Sums of squares over any number of rows.
+struct Difference {
   double difference = 0, norm = 0;
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const double d = static_cast<double>(found[i]) - static_cast<double>(expected[i]);
-    difference += d * d;
-    norm += static_cast<double>(expected[i]) * static_cast<double>(expected[i]);
+  void add(std::span<const float> found, std::span<const float> expected) {
+    if (found.size() != expected.size()) difference = std::numeric_limits<double>::infinity();
+    for (std::size_t i = 0; i < std::min(found.size(), expected.size()); ++i) {
+      const double d = static_cast<double>(found[i]) - static_cast<double>(expected[i]);
+      difference += d * d;
+      norm += static_cast<double>(expected[i]) * static_cast<double>(expected[i]);
+    }
   }
-  return std::sqrt(difference / norm);
+  double relative() const { return std::sqrt(difference / norm); }
+};
+
+}  // namespace
+
+double relative_error(std::span<const float> found, std::span<const float> expected) {
+  Difference sums;
+  sums.add(found, expected);
+  return sums.relative();
+}
+
+double relative_error(const std::vector<std::vector<float>>& found, const std::vector<std::vector<float>>& expected) {
+  Difference sums;
+  for (std::size_t row = 0; row < expected.size(); ++row) sums.add(found.at(row), expected[row]);
+  return sums.relative();
 }
 
 std::vector<float> download(Backend& backend, ConstTensorView view) {
@@ -155,6 +181,23 @@ DecoderRun run_decoder(Backend& backend, const TextDecoder& decoder, std::span<c
   }
   run.last_logits = logits();
   return run;
+}
+
+std::vector<std::vector<float>> forced_logits(Backend& backend, const TextDecoder& decoder, const DecoderPrompt& prompt,
+                                              std::span<const std::int32_t> tokens, DType kv_cache) {
+  KvPool pool(backend, decoder.config(), static_cast<std::int64_t>(prompt.ids.size() + tokens.size()), kv_cache);
+  KvSequence sequence(pool);
+  KvSequence* running[] = {&sequence};
+  const PrefillInput input{.sequence = &sequence, .ids = prompt.ids, .audio = prompt.audio};
+  DecoderWorkspace workspace;
+  std::int32_t next = 0;
+  decoder.prefill(std::span(&input, 1), workspace, std::span(&next, 1));
+  std::vector<std::vector<float>> logits = {download(backend, workspace.logits.view())};
+  for (std::int32_t token : tokens.first(tokens.size() - 1)) {
+    decoder.decode_step(running, std::span(&token, 1), workspace, std::span(&next, 1));
+    logits.push_back(download(backend, workspace.logits.view()));
+  }
+  return logits;
 }
 
 }  // namespace qasr::testing

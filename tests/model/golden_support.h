@@ -49,12 +49,16 @@ class GoldenArrays {
   std::map<std::string, Array> arrays_;
 };
 
-/// "reference", or the cpu backend with one instruction set: "generic", "avx2", "avx512", "neon".
+/// "reference", and the cpu backend's instruction sets, "generic" first.
 std::vector<std::string> backend_names();
+/// A name for GoogleTest, which takes no hyphens.
+std::string test_name(std::string text);
 /// Null if this machine lacks the instruction set.
 std::unique_ptr<Backend> make_backend_by_name(const std::string& name);
 
 double relative_error(std::span<const float> found, std::span<const float> expected);
+/// Of all rows taken together.
+double relative_error(const std::vector<std::vector<float>>& found, const std::vector<std::vector<float>>& expected);
 std::vector<float> download(Backend& backend, ConstTensorView view);
 /// Rows of a [n, cols] matrix, one after the other.
 std::vector<float> pick_rows(std::span<const float> matrix, std::int64_t cols, std::span<const std::int32_t> rows);
@@ -87,5 +91,10 @@ struct DecoderRun {
 };
 DecoderRun run_decoder(Backend& backend, const TextDecoder& decoder, std::span<const DecoderPrompt> prompts,
                        int n_steps);
+
+/// What each of `tokens` is chosen from when the ones before it are fed, whatever the model would have chosen:
+/// [tokens.size()][vocab].
+std::vector<std::vector<float>> forced_logits(Backend& backend, const TextDecoder& decoder, const DecoderPrompt& prompt,
+                                              std::span<const std::int32_t> tokens, DType kv_cache);
 
 }  // namespace qasr::testing

@@ -157,9 +157,7 @@ INSTANTIATE_TEST_SUITE_P(All, GoldenTiny,
                          ::testing::Combine(::testing::Values("tiny_a", "tiny_b", "tiny_c", "tiny_d", "tiny_e-spiky"),
                                             ::testing::ValuesIn(backend_names())),
                          [](const auto& test) {
-                           std::string name = std::get<0>(test.param) + "_" + std::get<1>(test.param);
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
+                           return test_name(std::get<0>(test.param) + "_" + std::get<1>(test.param));
                          });
 
 }  // namespace

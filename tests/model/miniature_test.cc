@@ -183,7 +183,7 @@ TEST_P(Miniature, Decoder) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Miniature, ::testing::ValuesIn(backend_names()),
-                         [](const auto& test) { return test.param; });
+                         [](const auto& test) { return test_name(test.param); });
 
 }  // namespace
 }  // namespace qasr::testing

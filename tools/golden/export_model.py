@@ -14,7 +14,7 @@ from qasr_tools.configs import TINY, official_config
 DECODER_FRAMES = 250
 N_STEPS = 32
 # Chosen among 1..30 for varied output and comfortable margins between the best two ids.
-SEEDS = {"tiny_a": 11, "tiny_b": 27, "tiny_c": 12, "tiny_d": 24, "tiny_e-spiky": 5}
+SEEDS = {"tiny_a": 11, "tiny_b": 27, "tiny_c": 12, "tiny_d": 24, "tiny_e-spiky": 3}
 
 
 def decoder_arrays(prefix: str, model, ids: list[int], audio) -> tuple[dict, float]:

@@ -44,6 +44,8 @@ TENSORS = [
     ("tiny_e-spiky", "thinker.audio_tower.layers.1.fc1.bias", (353,), 5),
     ("tiny_e-spiky", "thinker.audio_tower.layers.1.fc2.weight", (226, 353), 5),
     ("tiny_e-spiky", "thinker.audio_tower.layers.1.fc2.bias", (226,), 5),
+    ("tiny_e-spiky", "thinker.audio_tower.layers.0.fc2.weight", (226, 353), 5),
+    ("tiny_e-spiky", "thinker.audio_tower.layers.0.fc2.bias", (226,), 5),
     ("tiny_e-spiky", "thinker.audio_tower.ln_post.weight", (226,), 5),
     ("tiny_e-spiky", "thinker.audio_tower.proj2.weight", (225, 226), 5),
     ("tiny_e-spiky", "thinker.model.layers.0.input_layernorm.weight", (225,), 5),
@@ -52,9 +54,10 @@ TENSORS = [
     ("tiny_e-spiky", "thinker.model.layers.2.mlp.gate_proj.weight", (353, 225), 5),
     ("tiny_e-spiky", "thinker.model.layers.2.mlp.down_proj.weight", (225, 353), 5),
     ("tiny_e-spiky", "thinker.model.norm.weight", (225,), 5),
+    ("qwen3-asr-0.6b-spiky", "thinker.model.layers.0.mlp.down_proj.weight", (1024, 3072), 0),
+    ("qwen3-asr-0.6b-spiky", "thinker.model.layers.10.mlp.down_proj.weight", (1024, 3072), 0),
     ("qwen3-asr-0.6b-spiky", "thinker.model.layers.27.input_layernorm.weight", (1024,), 0),
     ("qwen3-asr-0.6b-spiky", "thinker.model.layers.27.mlp.up_proj.weight", (3072, 1024), 0),
-    ("qwen3-asr-0.6b-spiky", "thinker.model.layers.27.mlp.down_proj.weight", (1024, 3072), 0),
 ]
 # Factors of the spiky rule: name endings -> usual rows, large rows, distance between large rows. The first match decides.
 SPIKY = [
@@ -62,7 +65,8 @@ SPIKY = [
       "q_norm.weight", "k_norm.weight"), (1, 1, 1)),
     (("layer_norm.weight", "layernorm.weight", "ln_post.weight", "model.norm.weight"), (16, 1, 160)),
     (("o_proj.weight", "out_proj.weight", "out_proj.bias"), (1, 200, 160)),
-    (("down_proj.weight", "fc2.weight", "fc2.bias"), (4, 800, 160)),
+    ((".layers.0.mlp.down_proj.weight", ".layers.0.fc2.weight", ".layers.0.fc2.bias"), (16, 3200, 160)),
+    (("down_proj.weight", "fc2.weight", "fc2.bias"), (2, 400, 160)),
     (("gate_proj.weight", "up_proj.weight"), (1, 4, 640)),
     (("fc1.weight",), (1, 16, 640)),
     (("",), (1, 1, 1)),

@@ -69,7 +69,7 @@ def spiky_factors(name: str) -> tuple[float, float, int]:
     if name.endswith(ATTENTION_WRITERS):
         return 1.0, 200.0, HIDDEN_SPACING
     if name.endswith(MLP_WRITERS):
-        return 4.0, 800.0, HIDDEN_SPACING
+        return (16.0, 3200.0, HIDDEN_SPACING) if ".layers.0." in name else (2.0, 400.0, HIDDEN_SPACING)
     if name.endswith(("gate_proj.weight", "up_proj.weight")):
         return 1.0, 4.0, INNER_SPACING
     if name.endswith("fc1.weight"):
