@@ -119,6 +119,7 @@ EngineOptions engine_options(const TranscribeArguments& arguments) {
   options.weights = kWeightFormats.at(arguments.weights);
   options.kv_cache = kKvCacheFormats.at(arguments.kv_cache);
   options.n_threads = arguments.n_threads;
+  options.cache_dir = arguments.cache_dir;
   if (const char* isa = std::getenv("QASR_CPU_ISA")) options.cpu_isa = isa;
   if (!arguments.quiet) options.log = log_line;
   return options;
@@ -202,6 +203,8 @@ CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
           "stored (as the checkpoint has them)")
       ->check(CLI::IsMember(kWeightFormats))
       ->type_name("FORMAT");
+  command->add_option("--cache-dir", arguments.cache_dir, "Keep packed weights here, for faster starts of a model")
+      ->type_name("DIR");
   command
       ->add_option("--kv-cache", arguments.kv_cache,
                    "Keys and values in memory: auto (f32 with f32 weights, else bf16)")

@@ -14,6 +14,7 @@ struct TranscribeArguments {
   std::string model_dir;           ///< empty: the demonstration model
   std::string language = "auto";
   std::string context;
+  std::string cache_dir;  ///< empty: no cache of packed weights
   std::string weights = "auto", kv_cache = "auto", backend = "cpu";
   int n_threads = 0, max_tokens = 0;
   double max_segment_s = 0;

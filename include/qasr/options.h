@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -42,6 +43,9 @@ struct EngineOptions {
   /// "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon", "neon-dotprod", "neon-i8mm"; empty: the best one
   /// supported.
   std::string cpu_isa{};
+  /// Directory that keeps packed weights, so that later engines map them instead of packing them again (docs/cache.md);
+  /// made if missing. Empty: nothing is kept. Ignored for files in memory.
+  std::filesystem::path cache_dir{};
   /// Receives warnings and progress, one line without newline at a time; empty: silence.
   std::function<void(std::string_view)> log{};
 };

@@ -19,6 +19,7 @@
 #include <span>
 #include <string>
 
+#include "backend/packed_sections.h"
 #include "qasr/options.h"
 #include "tensor/host_tensor.h"
 #include "tensor/tensor_view.h"
@@ -148,6 +149,12 @@ class Backend {
   virtual std::unique_ptr<ConvStemWeight> make_conv_stem(std::span<const HostTensor, 3> weights,
                                                          std::span<const HostTensor, 3> biases,
                                                          WeightFormat format) = 0;
+
+  /// Names everything that packed bytes depend on besides the checkpoint and the format: kernels' layout and a version
+  /// that grows with every change to it. Empty: this backend keeps nothing across runs.
+  virtual std::string packed_layout() const { return {}; }
+  /// From now on the functions above look for packed bytes here first; null: no longer. One loader at a time.
+  virtual void use_packed_sections(PackedSections*) {}
 
   // ---- operations --------------------------------------------------------------------------------------------------
 

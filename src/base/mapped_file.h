@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 
@@ -18,6 +19,8 @@ class MappedFile {
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
 
+  /// When the file was last changed, in nanoseconds since 1970, as of when it was mapped.
+  std::int64_t modified_ns() const { return modified_ns_; }
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
 
   /// Gives the memory of these bytes back to the system; the next access reads them from the file again. Whole pages:
@@ -27,6 +30,7 @@ class MappedFile {
  private:
   void* data_ = nullptr;
   std::size_t size_ = 0;
+  std::int64_t modified_ns_ = 0;
 };
 
 }  // namespace qasr

@@ -25,6 +25,8 @@ std::unique_ptr<Engine::Impl> load(const CheckpointFiles& files, const EngineOpt
   impl->info = describe_checkpoint(files, config, weights);
   impl->backend = make_backend(options);
 
+  impl->packed_cache =
+      open_packed_cache(options.cache_dir, files, weights, options.weights, *impl->backend, options.log);
   std::uint64_t total_bytes = 0;
   for (const HostTensor& tensor : weights.all()) total_bytes += tensor.bytes.size();
   LoadProgress progress(total_bytes, options.log, LoadProgress::Clock::now());
@@ -33,6 +35,7 @@ std::unique_ptr<Engine::Impl> load(const CheckpointFiles& files, const EngineOpt
     progress.add(tensor.bytes.size(), LoadProgress::Clock::now());
   });
   impl->model = std::make_unique<Model>(files, config, packer);
+  if (impl->packed_cache != nullptr) impl->packed_cache->finish(*impl->backend);
   return impl;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "backend/backend.h"
+#include "engine/packed_cache.h"
 #include "model/model.h"
 #include "qasr/engine.h"
 #include "weights/checkpoint_files.h"
@@ -15,6 +16,7 @@ namespace qasr {
 struct Engine::Impl {
   EngineOptions options;
   ModelInfo info;
+  std::unique_ptr<PackedCache> packed_cache;  // the backend's weights may lie in its file; null without one
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Model> model;
 

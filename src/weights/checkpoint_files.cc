@@ -67,7 +67,8 @@ CheckpointFiles CheckpointFiles::open_directory(const fs::path& directory) {
     std::error_code ignored;  // an unreadable file is reported by MappedFile
     if (!belongs_to_checkpoint(name) || (name != "config.json" && fs::is_directory(path, ignored))) continue;
     result.mappings_.emplace_back(path);
-    result.files_.push_back({.name = name, .bytes = result.mappings_.back().bytes()});
+    const MappedFile& file = result.mappings_.back();
+    result.files_.push_back({.name = name, .bytes = file.bytes(), .modified_ns = file.modified_ns()});
   }
   return result;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -16,6 +17,7 @@ namespace qasr {
 struct CheckpointFile {
   std::string name;  ///< file name without directory
   std::span<const std::byte> bytes;
+  std::int64_t modified_ns = 0;  ///< since 1970; 0 for bytes that are in memory
   std::string_view text() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 };
 
@@ -41,6 +43,8 @@ class CheckpointFiles {
   /// @throws Error kModel  "config.json not found in DIR, which holds: ..."
   const CheckpointFile& require(std::string_view name) const;
   std::span<const CheckpointFile> all() const { return files_; }
+  /// Whether the files are mapped from a directory.
+  bool are_mapped() const { return !mappings_.empty(); }
   /// Directory or name, for messages.
   const std::string& where() const { return where_; }
   /// "DIR/config.json", for messages.

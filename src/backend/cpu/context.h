@@ -3,6 +3,7 @@
 
 #include "backend/cpu/isa/kernel_table.h"
 #include "backend/cpu/scratch_pool.h"
+#include "backend/packed_sections.h"
 #include "base/thread_pool.h"
 
 namespace qasr::cpu {
@@ -11,6 +12,7 @@ struct Context {
   const isa::KernelTable& isa;
   ThreadPool& pool;
   ScratchPool& scratch;
+  PackedSections* sections = nullptr;  ///< where weights that were packed before come from; may be null
 };
 
 constexpr std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }

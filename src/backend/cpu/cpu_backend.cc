@@ -48,6 +48,16 @@ std::unique_ptr<KvCache> CpuBackend::make_kv_cache(const KvCacheShape& shape) {
   return std::make_unique<PagedKvCache>(shape, context_.isa);
 }
 
+std::string CpuBackend::packed_layout() const {
+  constexpr int kVersion = 1;  // grows with every change of what packed_matrix.cc and pack_quantized.cc write
+  const isa::KernelTable& isa = context_.isa;
+  std::string text = "cpu version " + std::to_string(kVersion);
+  for (const std::size_t part : {isa.lanes, isa.panel_width, isa.quant_shape.depth_group}) {
+    text += " " + std::to_string(part);
+  }
+  return text + (isa.quant_shape.offset_weights ? " offset" : "");
+}
+
 std::unique_ptr<LinearWeight> CpuBackend::make_linear(std::span<const HostTensor> matrices,
                                                       std::span<const HostTensor> biases, WeightFormat format) {
   const std::int64_t features = check_make_linear(matrices, biases), depth = matrices[0].shape[1];

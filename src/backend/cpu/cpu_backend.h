@@ -43,6 +43,9 @@ class CpuBackend final : public Backend {
   std::unique_ptr<ConvStemWeight> make_conv_stem(std::span<const HostTensor, 3> weights,
                                                  std::span<const HostTensor, 3> biases, WeightFormat format) override;
 
+  std::string packed_layout() const override;
+  void use_packed_sections(PackedSections* sections) override { context_.sections = sections; }
+
   void linear(ConstTensorView x, const LinearWeight& w, TensorView y, const LinearOptions& options) override;
   void gate_up_silu(ConstTensorView x, const LinearWeight& gate_up, TensorView y) override;
   void layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias, float eps, TensorView y) override;

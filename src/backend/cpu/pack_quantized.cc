@@ -84,23 +84,17 @@ PackedMatrix pack_quantized(const Context& context, const PackSource& source, St
   matrix.depth = source.depth;
   matrix.n_segments = source.n_segments;
   const std::size_t panel_bytes = source.n_segments * segment_bytes;
-  matrix.weights = AlignedBuffer(source.n_panels * panel_bytes);
-  matrix.quant = {matrix.weights.data(), format, source.n_panels,
-                  source.n_segments * groups * isa::blocks_per_group(format), panel_bytes};
-  const std::size_t row_floats = ScratchPool::bytes_for<float>(source.depth) / sizeof(float);
-  const auto n_threads = static_cast<std::size_t>(context.pool.n_threads());
-  auto lease = context.scratch.lease(2 * n_threads * row_floats * sizeof(float));
-  float* rows = lease.take<float>(2 * n_threads * row_floats);
-  context.pool.parallel_for(source.n_panels, [&](std::size_t panel, int worker) {
-    float* row = rows + 2 * static_cast<std::size_t>(worker) * row_floats;
+  const auto pack_panel = [&](std::size_t panel, float* row, float* spare, std::byte* to) {
     for (std::size_t index = 0; index < width; ++index) {
-      source.read_column(panel * width + index, row, row + row_floats);
+      source.read_column(panel * width + index, row, spare);
       for (std::size_t s = 0; s < source.n_segments; ++s) {
-        store_segment({row + s * segment, segment}, format, Column(isa, index),
-                      matrix.weights.data() + panel * panel_bytes + s * segment_bytes);
+        store_segment({row + s * segment, segment}, format, Column(isa, index), to + s * segment_bytes);
       }
     }
-  });
+  };
+  matrix.weights = pack_panels(context, source, panel_bytes, pack_panel);
+  matrix.quant = {matrix.weights.data(), format, source.n_panels,
+                  source.n_segments * groups * isa::blocks_per_group(format), panel_bytes};
   return matrix;
 }
 

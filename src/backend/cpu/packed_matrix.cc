@@ -89,35 +89,45 @@ PackedMatrix pack_matrix(const Context& context, const PackSource& source, Stora
   matrix.storage = storage;
   matrix.depth = depth;
   matrix.n_segments = source.n_segments;
-  matrix.weights = AlignedBuffer(source.n_panels * panel_bytes);
-  matrix.panels = {matrix.weights.data(), as_bf16, source.n_panels, depth, depth * width};
-  const std::size_t row_floats = ScratchPool::bytes_for<float>(depth) / sizeof(float);
-  const auto n_threads = static_cast<std::size_t>(context.pool.n_threads());
-  auto lease = context.scratch.lease(2 * n_threads * row_floats * sizeof(float));
-  float* rows = lease.take<float>(2 * n_threads * row_floats);
-  context.pool.parallel_for(source.n_panels, [&](std::size_t panel, int worker) {
-    float* row = rows + 2 * static_cast<std::size_t>(worker) * row_floats;
+  const auto pack_panel = [&](std::size_t panel, float* row, float* spare, std::byte* to) {
     for (std::size_t column = 0; column < width; ++column) {
-      source.read_column(panel * width + column, row, row + row_floats);
+      source.read_column(panel * width + column, row, spare);
       const std::size_t slot = as_bf16 ? isa::bf16_slot(column, context.isa.lanes) : column;
-      store_column(row, depth, width, as_bf16, slot, matrix.weights.data() + panel * panel_bytes);
+      store_column(row, depth, width, as_bf16, slot, to);
     }
-  });
+  };
+  matrix.weights = pack_panels(context, source, panel_bytes, pack_panel);
+  matrix.panels = {matrix.weights.data(), as_bf16, source.n_panels, depth, depth * width};
   return matrix;
+}
+
+PackedBytes pack_panels(const Context& context, const PackSource& source, std::size_t panel_bytes,
+                        const PackPanel& pack_panel) {
+  return find_or_pack(context, source.tensors[0].name, source.n_panels * panel_bytes, [&](std::byte* to) {
+    const std::size_t row_floats = ScratchPool::bytes_for<float>(source.depth) / sizeof(float);
+    const auto n_threads = static_cast<std::size_t>(context.pool.n_threads());
+    auto lease = context.scratch.lease(2 * n_threads * row_floats * sizeof(float));
+    float* rows = lease.take<float>(2 * n_threads * row_floats);
+    context.pool.parallel_for(source.n_panels, [&](std::size_t panel, int worker) {
+      float* row = rows + 2 * static_cast<std::size_t>(worker) * row_floats;
+      pack_panel(panel, row, row + row_floats, to + panel * panel_bytes);
+    });
+  });
 }
 
 void pack_bias(const Context& context, std::span<const HostTensor> biases, PackedMatrix& matrix) {
   if (biases.empty()) return;
+  for (const HostTensor& bias : biases) check_readable(bias);
   const std::size_t columns = matrix.n_panels() * context.isa.panel_width;
-  matrix.bias = AlignedBuffer(columns * sizeof(float));
-  auto* to = reinterpret_cast<float*>(matrix.bias.data());
-  std::fill_n(to, columns, 0.0f);
-  for (const HostTensor& bias : biases) {
-    check_readable(bias);
-    const auto size = static_cast<std::size_t>(bias.shape.elements());
-    widen_to_f32(bias, {to, size});
-    to += size;
-  }
+  matrix.bias = find_or_pack(context, biases[0].name, columns * sizeof(float), [&](std::byte* bytes) {
+    auto* to = reinterpret_cast<float*>(bytes);
+    std::fill_n(to, columns, 0.0f);
+    for (const HostTensor& bias : biases) {
+      const auto size = static_cast<std::size_t>(bias.shape.elements());
+      widen_to_f32(bias, {to, size});
+      to += size;
+    }
+  });
 }
 
 void unpack_feature(const Context& context, const PackedMatrix& matrix, std::size_t feature, float* to) {

@@ -8,7 +8,7 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/context.h"
-#include "base/aligned_buffer.h"
+#include "backend/cpu/packed_bytes.h"
 #include "tensor/host_tensor.h"
 
 namespace qasr::cpu {
@@ -28,12 +28,12 @@ constexpr bool is_quantized(Storage storage) { return storage != Storage::kF32 &
 
 struct PackedMatrix {
   Storage storage = Storage::kF32;
-  isa::Panels panels;           ///< f32 and bf16
-  isa::QuantPanels quant;       ///< the other storages
-  std::size_t depth = 0;        ///< elements of a row, all segments together
-  std::size_t n_segments = 1;   ///< equal parts of the depth whose blocks are padded apart: the taps of a convolution
-  std::size_t n_features = 0;   ///< valid output features, where they are contiguous
-  AlignedBuffer weights, bias;  ///< bias: f32 for every column of every panel; empty: none
+  isa::Panels panels;          ///< f32 and bf16
+  isa::QuantPanels quant;      ///< the other storages
+  std::size_t depth = 0;       ///< elements of a row, all segments together
+  std::size_t n_segments = 1;  ///< equal parts of the depth whose blocks are padded apart: the taps of a convolution
+  std::size_t n_features = 0;  ///< valid output features, where they are contiguous
+  PackedBytes weights, bias;   ///< bias: f32 for every column of every panel; empty: none
 
   const float* bias_from(std::size_t feature) const {
     return bias.bytes() == 0 ? nullptr : reinterpret_cast<const float*>(bias.data()) + feature;
@@ -62,6 +62,13 @@ struct PackSource {
 
 /// @throws Error kModel (a dtype that is no float), kInternal (bytes do not match the shape), kOutOfMemory
 PackedMatrix pack_matrix(const Context& context, const PackSource& source, Storage storage);
+
+/// Packs panel number `panel` into panel_bytes bytes at `to`.    row, spare  [source.depth] scratch
+using PackPanel = std::function<void(std::size_t panel, float* row, float* spare, std::byte* to)>;
+
+/// The panels of a matrix, by all threads, unless an earlier run has packed them.
+PackedBytes pack_panels(const Context& context, const PackSource& source, std::size_t panel_bytes,
+                        const PackPanel& pack_panel);
 
 /// The quantised storages of pack_matrix.
 PackedMatrix pack_quantized(const Context& context, const PackSource& source, Storage storage);

@@ -1,0 +1,40 @@
+// PackedBytes: the memory of packed weights, the backend's own or borrowed from PackedSections.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "backend/cpu/context.h"
+#include "backend/packed_sections.h"
+#include "base/aligned_buffer.h"
+
+namespace qasr::cpu {
+
+class PackedBytes {
+ public:
+  PackedBytes() = default;
+  explicit PackedBytes(AlignedBuffer owned) : owned_(std::move(owned)), bytes_({owned_.data(), owned_.bytes()}) {}
+  explicit PackedBytes(std::span<const std::byte> borrowed) : bytes_(borrowed) {}
+
+  const std::byte* data() const { return bytes_.data(); }
+  std::size_t bytes() const { return bytes_.size(); }
+
+ private:
+  AlignedBuffer owned_;  // keeps its address when moved
+  std::span<const std::byte> bytes_;
+};
+
+/// The section `name` of an earlier run if there is one, else what `fill` writes into new memory.
+inline PackedBytes find_or_pack(const Context& context, const std::string& name, std::size_t bytes,
+                                const std::function<void(std::byte*)>& fill) {
+  if (context.sections != nullptr) {
+    const std::span<const std::byte> found = context.sections->find(name, bytes);
+    if (found.size() == bytes && bytes > 0) return PackedBytes(found);
+  }
+  AlignedBuffer memory(bytes);
+  fill(memory.data());
+  if (context.sections != nullptr) context.sections->store(name, {memory.data(), bytes});
+  return PackedBytes(std::move(memory));
+}
+
+}  // namespace qasr::cpu
