@@ -37,9 +37,7 @@ struct Avx2 : Avx2Float {
     return _mm256_set1_epi32(pair);
   }
   // The addition as assembly: GCC 12 puts off all additions of a block to its end and keeps the products in memory.
-  static void dot(I& sum, W w, Broadcast x) {
-    __asm__("vpaddd %1, %0, %0" : "+x"(sum) : "x"(_mm256_madd_epi16(w, x)));
-  }
+  static void dot(I& sum, W w, Broadcast x) { __asm__("vpaddd %1, %0, %0" : "+x"(sum) : "x"(_mm256_madd_epi16(w, x))); }
   static F sum_to_float(I sum) { return _mm256_cvtepi32_ps(sum); }
 
   static std::int32_t store_rounded(const F* values, F inverse, X* q) {

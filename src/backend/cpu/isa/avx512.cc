@@ -35,9 +35,7 @@ struct Avx512 : Avx512Float {
     return _mm512_set1_epi32(pair);
   }
   // The addition as assembly: GCC 12 puts off all additions of a block to its end and keeps the products in memory.
-  static void dot(I& sum, W w, Broadcast x) {
-    __asm__("vpaddd %1, %0, %0" : "+v"(sum) : "v"(_mm512_madd_epi16(w, x)));
-  }
+  static void dot(I& sum, W w, Broadcast x) { __asm__("vpaddd %1, %0, %0" : "+v"(sum) : "v"(_mm512_madd_epi16(w, x))); }
   static F sum_to_float(I sum) { return _mm512_cvtepi32_ps(sum); }
 
   static std::int32_t store_rounded(const F* values, F inverse, X* q) {
