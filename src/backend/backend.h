@@ -1,7 +1,10 @@
 // The operations the model needs, behind one interface: math on tensors, nothing about speech.
 //
 // reference/ implements them as plain f32 loops and is the oracle of every other backend; cpu/ is threads, blocking and
-// instruction sets. A fused operation is an operation of its own, with a reference version.
+// instruction sets; cuda/ is one NVIDIA GPU. A fused operation is an operation of its own, with a reference version.
+//
+// "act" below is the backend's activation_dtype(): f32 in host memory, bf16 on a GPU. Residual streams, norm weights
+// and logits are f32 everywhere.
 //
 // Rules for every implementation:
 //   - Views passed in were made from this backend's memory. All are contiguous and row-major. Outputs never overlap
@@ -9,11 +12,15 @@
 //   - Shapes are checked once here (QASR_CHECK -> Error kInternal) before anything runs; kernels are noexcept.
 //   - Row independence: a row of the output depends only on that row's inputs, never on how many rows or sequences
 //     share the call, and its sums run in one fixed order. So a batch gives bit for bit what single runs give.
+//     (cuda/ keeps this up to the order of f32 sums inside matrix products, which depends on the number of rows.)
 //   - Operations may be called from several threads at once, on different outputs.
+//   - Operations run in the order of the calls of one thread, but perhaps later than the call: download() and
+//     ReadQueue::pop() wait for what was called before them. Host arguments (spans) are read before a call returns.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -105,8 +112,21 @@ struct SequenceBatch {
   std::span<const std::int32_t> row_begin;               ///< [n_sequences + 1], starts with 0, strictly increasing
   std::span<const std::int32_t> n_past;                  ///< [n_sequences]
   std::span<const std::span<const std::int32_t>> pages;  ///< [n_sequences], each covers n_past + rows positions
+  /// The same numbers as upload_batch() wrote them into the backend's memory; backends in host memory use none.
+  ConstTensorView tables = {};
   std::size_t n_sequences() const { return n_past.size(); }
   std::int64_t n_rows() const { return row_begin.empty() ? 0 : row_begin.back(); }
+};
+
+/// Small results on their way from the backend to the host, oldest first. Belongs to one caller; the backend outlives
+/// it.
+class ReadQueue {
+ public:
+  virtual ~ReadQueue() = default;
+  /// Takes the tensor's contents as they are after all operations called so far.
+  virtual void push(ConstTensorView source) = 0;
+  /// Waits for the oldest entry and writes it to `host`, which has room for it.
+  virtual void pop(void* host) = 0;
 };
 
 /// What follows a matrix product.
@@ -125,13 +145,37 @@ class Backend {
   /// "cpu (avx2, 2 threads)"
   virtual std::string description() const = 0;
 
+  // ---- how the backend likes to be called; the defaults suit backends in host memory (backend.cc) -------------------
+
+  /// Element type of what flows between the operations of a layer ("act").
+  virtual DType activation_dtype() const { return DType::kF32; }
+
+  /// Rows of one call that keep the machine busy: more do not make products faster, only activations larger.
+  virtual std::int64_t preferred_rows() const { return 1024; }
+
+  /// Decode steps worth calling before the ids of the first are read, so that the machine never waits for the host.
+  virtual int run_ahead_steps() const { return 0; }
+
+  /// Runs `operations`, calls of this backend's operations that read nothing from the host. A backend may record them
+  /// and replay the record when it sees the key again: equal keys promise the same calls with the same addresses.
+  ///   key  everything the calls depend on: shapes and addresses
+  virtual void run_recorded(std::span<const std::uintptr_t> key, const std::function<void()>& operations);
+
+  virtual std::unique_ptr<ReadQueue> make_read_queue();
+
   // ---- memory ------------------------------------------------------------------------------------------------------
 
   /// Errors: kOutOfMemory.
   virtual std::unique_ptr<Buffer> allocate(std::size_t bytes) = 0;
   virtual void upload(const void* host, TensorView destination) = 0;
   virtual void download(ConstTensorView source, void* host) = 0;
+  /// Errors: kOutOfMemory; kInvalidArgument if the backend has no caches of this dtype.
   virtual std::unique_ptr<KvCache> make_kv_cache(const KvCacheShape& shape) = 0;
+
+  /// Elements (i32) of SequenceBatch::tables; 0: the backend needs none.
+  virtual std::int64_t batch_table_size(const SequenceBatch& batch) const;
+  ///   tables  [at least batch_table_size] i32
+  virtual void upload_batch(const SequenceBatch& batch, TensorView tables);
 
   // ---- weights: checked and packed once at load --------------------------------------------------------------------
 
@@ -159,42 +203,42 @@ class Backend {
   // ---- operations --------------------------------------------------------------------------------------------------
 
   /// y = activation(x W^T + bias), or added to y.
-  ///   x [rows, in] f32    w [out, in]    y [rows, out] f32
+  ///   x [rows, in] act    w [out, in]    y [rows, out] act or f32, f32 if added to
   /// Numerics: f32 accumulation over `in` in ascending order per output element (row independence).
   virtual void linear(ConstTensorView x, const LinearWeight& w, TensorView y, const LinearOptions& options) = 0;
 
   /// y = silu(x Wg^T) * (x Wu^T), silu(v) = v / (1 + exp(-v)).
-  ///   x [rows, in] f32    gate_up from make_gate_up    y [rows, d_ff] f32
+  ///   x [rows, in] act    gate_up from make_gate_up    y [rows, d_ff] act
   /// Source: Qwen3MLP in Hugging Face transformers.
   virtual void gate_up_silu(ConstTensorView x, const LinearWeight& gate_up, TensorView y) = 0;
 
   /// LayerNorm of each row: y = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance.
-  ///   x [rows, dim] f32    weight, bias [dim] f32    y [rows, dim] f32, may be x
+  ///   x [rows, dim] f32    weight, bias [dim] f32    y [rows, dim] act or f32, may be x
   /// Source: arXiv:1607.06450; torch.nn.LayerNorm.
   virtual void layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias, float eps, TensorView y) = 0;
 
   /// RMS normalisation of each row: y = x / sqrt(mean(x^2) + eps) * weight.
-  ///   x [rows, dim] f32    weight [dim] f32    y [rows, dim] f32, may be x
+  ///   x [rows, dim] f32    weight [dim] f32    y [rows, dim] act or f32, may be x
   /// Source: arXiv:1910.07467; Qwen3RMSNorm in Hugging Face transformers.
   virtual void rms_norm(ConstTensorView x, ConstTensorView weight, float eps, TensorView y) = 0;
 
   /// Three convolutions (3x3, stride 2, padding 1), each followed by bias and exact GELU, then a transpose that puts
   /// one time step on a row.
   ///   x  [n_chunks, height, width] f32
-  ///   y  [n_chunks * conv_out_length(width, 3), channels * conv_out_length(height, 3)] f32; column index is
+  ///   y  [n_chunks * conv_out_length(width, 3), channels * conv_out_length(height, 3)] act; column index is
   ///      channel * conv_out_length(height, 3) + row
   /// Source: Qwen3ASRAudioEncoder, conv2d1..conv2d3 and the permute before conv_out.
   virtual void conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y) = 0;
 
   /// y[r] = x[x_rows[r]] + table[table_rows[r]].
-  ///   x [n, dim] f32    table [m, dim] f32    y [x_rows.size(), dim] f32
+  ///   x [n, dim] act    table [m, dim] f32    y [x_rows.size(), dim] f32
   virtual void gather_rows_add(ConstTensorView x, std::span<const std::int32_t> x_rows, ConstTensorView table,
                                std::span<const std::int32_t> table_rows, TensorView y) = 0;
 
   /// Bidirectional attention inside each block of rows, none across blocks. No score matrix in memory.
-  ///   qkv  [rows, 3 * n_heads * head_dim] f32: all queries, then all keys, then all values of the row
+  ///   qkv  [rows, 3 * n_heads * head_dim] act: all queries, then all keys, then all values of the row
   ///   block_begin  [n_blocks + 1], starts with 0, ends with rows, strictly increasing
-  ///   y    [rows, n_heads * head_dim] f32
+  ///   y    [rows, n_heads * head_dim] act
   /// Numerics: scores scaled by 1 / sqrt(head_dim), softmax in f32. Source: arXiv:1706.03762.
   virtual void attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
                                 TensorView y) = 0;
@@ -202,6 +246,8 @@ class Backend {
   /// y[r] = row ids[r] of the matrix.
   ///   table [vocab, hidden]    y [ids.size(), hidden] f32
   virtual void embed(const LinearWeight& table, std::span<const std::int32_t> ids, TensorView y) = 0;
+  /// The same with ids in the backend's memory: [rows] i32.
+  virtual void embed_ids(const LinearWeight& table, ConstTensorView ids, TensorView y);
 
   /// y[y_rows[r]] = x[r].
   ///   x [n, dim] f32    y [m, dim] f32
@@ -213,9 +259,9 @@ class Backend {
 
   /// One product for queries, keys and values; RMSNorm of every query and key head; RoPE; keys and values appended to
   /// the cache at positions n_past[s] + row; queries written out.
-  ///   x    [rows, hidden] f32, already normalised (input_layernorm)
+  ///   x    [rows, hidden] act, already normalised (input_layernorm)
   ///   qkv  [(n_heads + 2 n_kv_heads) * head_dim, hidden]: q rows, then k, then v
-  ///   q    [rows, n_heads * head_dim] f32
+  ///   q    [rows, n_heads * head_dim] act
   /// Source: Qwen3Attention in Hugging Face transformers; arXiv:2104.09864 (RoPE, half-split convention).
   struct QkvNormRope {
     const LinearWeight* qkv = nullptr;
@@ -229,16 +275,18 @@ class Backend {
 
   /// Causal attention of new rows over their sequence's cached positions, themselves included. Query head h uses KV
   /// head h / (n_heads / n_kv_heads); keys and values are not repeated in memory, no mask, no score matrix in memory.
-  ///   q, y  [rows, n_heads * head_dim] f32
+  ///   q, y  [rows, n_heads * head_dim] act
   /// Numerics: scores scaled by 1 / sqrt(head_dim), f32. A row's sums depend on its position and the cache only, so
   /// prefill and decode steps agree bit for bit.
   virtual void attention_causal(ConstTensorView q, int n_heads, int layer, const SequenceBatch& batch,
                                 const KvCache& cache, TensorView y) = 0;
 
   /// ids[r] = index of the largest element of x[r] W^T; the lowest index on ties.
-  ///   x [rows, hidden] f32    head [vocab, hidden]    logits [rows, vocab] f32 scratch, filled
+  ///   x [rows, hidden] act    head [vocab, hidden]    logits [rows, vocab] f32 scratch, filled
   virtual void argmax_logits(ConstTensorView x, const LinearWeight& head, TensorView logits,
                              std::span<std::int32_t> ids) = 0;
+  /// The same with ids in the backend's memory: [rows] i32.
+  virtual void argmax_ids(ConstTensorView x, const LinearWeight& head, TensorView logits, TensorView ids);
 };
 
 }  // namespace qasr

@@ -1,14 +1,20 @@
 // Shape checks shared by the backends: one function per operation, called before anything is dispatched.
+// `act` is the calling backend's activation type.
 #pragma once
 
 #include "backend/backend.h"
 
 namespace qasr {
 
-inline void check_matrix(ConstTensorView view, std::int64_t rows, std::int64_t cols) {
-  QASR_CHECK_MSG(view.dtype == DType::kF32 && view.shape == Shape({rows, cols}),
-                 "got " + std::string(dtype_name(view.dtype)) + " " + view.shape.to_string() + ", expected f32 " +
-                     Shape({rows, cols}).to_string());
+inline void check_matrix(ConstTensorView view, std::int64_t rows, std::int64_t cols, DType dtype = DType::kF32) {
+  QASR_CHECK_MSG(view.dtype == dtype && view.shape == Shape({rows, cols}),
+                 "got " + std::string(dtype_name(view.dtype)) + " " + view.shape.to_string() + ", expected " +
+                     std::string(dtype_name(dtype)) + " " + Shape({rows, cols}).to_string());
+}
+
+/// The output of an operation that writes activations or f32.
+inline void check_output(ConstTensorView view, std::int64_t rows, std::int64_t cols, DType act) {
+  check_matrix(view, rows, cols, view.dtype == act ? act : DType::kF32);
 }
 
 inline void check_vector(ConstTensorView view, std::int64_t size) {
@@ -38,34 +44,34 @@ inline void check_batch(const SequenceBatch& batch, std::int64_t rows, const KvC
   }
 }
 
-inline void check_linear(ConstTensorView x, const LinearWeight& w, TensorView y) {
+inline void check_linear(ConstTensorView x, const LinearWeight& w, TensorView y, DType act = DType::kF32) {
   QASR_CHECK(x.shape.rank() == 2);
-  check_matrix(x, x.rows(), w.in_features());
-  check_matrix(y, x.rows(), w.out_features());
+  check_matrix(x, x.rows(), w.in_features(), act);
+  check_output(y, x.rows(), w.out_features(), act);
 }
 
-inline void check_gate_up(ConstTensorView x, const LinearWeight& gate_up, TensorView y) {
+inline void check_gate_up(ConstTensorView x, const LinearWeight& gate_up, TensorView y, DType act = DType::kF32) {
   QASR_CHECK(x.shape.rank() == 2 && gate_up.out_features() % 2 == 0 && !gate_up.has_bias());
-  check_matrix(x, x.rows(), gate_up.in_features());
-  check_matrix(y, x.rows(), gate_up.out_features() / 2);
+  check_matrix(x, x.rows(), gate_up.in_features(), act);
+  check_matrix(y, x.rows(), gate_up.out_features() / 2, act);
 }
 
-inline void check_norm(ConstTensorView x, ConstTensorView weight, TensorView y) {
+inline void check_norm(ConstTensorView x, ConstTensorView weight, TensorView y, DType act = DType::kF32) {
   QASR_CHECK(x.shape.rank() == 2);
   check_matrix(x, x.rows(), x.cols());
-  check_matrix(y, x.rows(), x.cols());
+  check_output(y, x.rows(), x.cols(), act);
   check_vector(weight, x.cols());
 }
 
-inline void check_conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y) {
+inline void check_conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y, DType act = DType::kF32) {
   QASR_CHECK(x.dtype == DType::kF32 && x.shape.rank() == 3 && x.shape[1] > 0 && x.shape[2] > 0);
-  check_matrix(y, x.shape[0] * conv_out_length(x.shape[2], 3), w.channels() * conv_out_length(x.shape[1], 3));
+  check_matrix(y, x.shape[0] * conv_out_length(x.shape[2], 3), w.channels() * conv_out_length(x.shape[1], 3), act);
 }
 
 inline void check_gather_rows_add(ConstTensorView x, std::span<const std::int32_t> x_rows, ConstTensorView table,
-                                  std::span<const std::int32_t> table_rows, TensorView y) {
+                                  std::span<const std::int32_t> table_rows, TensorView y, DType act = DType::kF32) {
   QASR_CHECK(x.shape.rank() == 2 && table.shape.rank() == 2 && x_rows.size() == table_rows.size());
-  check_matrix(x, x.rows(), x.cols());
+  check_matrix(x, x.rows(), x.cols(), act);
   check_matrix(table, table.rows(), x.cols());
   check_matrix(y, static_cast<std::int64_t>(x_rows.size()), x.cols());
   check_indices(x_rows, x.rows());
@@ -87,10 +93,10 @@ inline void check_gather_rows(ConstTensorView x, std::span<const std::int32_t> x
 }
 
 inline void check_attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
-                                   TensorView y) {
+                                   TensorView y, DType act = DType::kF32) {
   QASR_CHECK(qkv.shape.rank() == 2 && y.shape.rank() == 2 && n_heads > 0 && y.cols() % n_heads == 0);
-  check_matrix(qkv, y.rows(), 3 * y.cols());
-  check_matrix(y, y.rows(), y.cols());
+  check_matrix(qkv, y.rows(), 3 * y.cols(), act);
+  check_matrix(y, y.rows(), y.cols(), act);
   check_row_begin(block_begin, y.rows());
 }
 
@@ -100,11 +106,11 @@ inline void check_embed(const LinearWeight& table, std::span<const std::int32_t>
 }
 
 inline void check_qkv_norm_rope_append(ConstTensorView x, const Backend::QkvNormRope& p, const SequenceBatch& batch,
-                                       const KvCache& cache, TensorView q) {
+                                       const KvCache& cache, TensorView q, DType act = DType::kF32) {
   const KvCacheShape& shape = cache.shape();
   QASR_CHECK(p.qkv != nullptr && x.shape.rank() == 2 && q.shape.rank() == 2 && shape.head_dim % 2 == 0);
-  check_matrix(x, x.rows(), p.qkv->in_features());
-  check_matrix(q, x.rows(), p.qkv->out_features() - 2LL * shape.n_kv_heads * shape.head_dim);
+  check_matrix(x, x.rows(), p.qkv->in_features(), act);
+  check_matrix(q, x.rows(), p.qkv->out_features() - 2LL * shape.n_kv_heads * shape.head_dim, act);
   check_vector(p.q_norm, shape.head_dim);
   check_vector(p.k_norm, shape.head_dim);
   QASR_CHECK(q.cols() % shape.head_dim == 0 && p.layer >= 0 && p.layer < shape.n_layers && !p.qkv->has_bias());
@@ -117,13 +123,17 @@ inline void check_qkv_norm_rope_append(ConstTensorView x, const Backend::QkvNorm
 }
 
 inline void check_attention_causal(ConstTensorView q, int n_heads, int layer, const SequenceBatch& batch,
-                                   const KvCache& cache, TensorView y) {
+                                   const KvCache& cache, TensorView y, DType act = DType::kF32) {
   const KvCacheShape& shape = cache.shape();
   QASR_CHECK(q.shape.rank() == 2 && n_heads > 0 && n_heads % shape.n_kv_heads == 0);
   QASR_CHECK(layer >= 0 && layer < shape.n_layers);
-  check_matrix(q, q.rows(), static_cast<std::int64_t>(n_heads) * shape.head_dim);
-  check_matrix(y, q.rows(), q.cols());
+  check_matrix(q, q.rows(), static_cast<std::int64_t>(n_heads) * shape.head_dim, act);
+  check_matrix(y, q.rows(), q.cols(), act);
   check_batch(batch, q.rows(), shape);
+}
+
+inline void check_ids(ConstTensorView ids, std::int64_t rows) {
+  QASR_CHECK_MSG(ids.dtype == DType::kI32 && ids.shape == Shape({rows}), "got " + ids.shape.to_string());
 }
 
 inline void check_argmax_logits(ConstTensorView x, const LinearWeight& head, TensorView logits,
@@ -132,7 +142,8 @@ inline void check_argmax_logits(ConstTensorView x, const LinearWeight& head, Ten
   QASR_CHECK(static_cast<std::int64_t>(ids.size()) == x.rows());
 }
 
-// ---- weights ---------------------------------------------------------------------------------------------------------
+// ---- weights
+// ---------------------------------------------------------------------------------------------------------
 
 /// Shapes of matrices to be stacked; returns the rows of the stack.
 inline std::int64_t check_make_linear(std::span<const HostTensor> matrices, std::span<const HostTensor> biases) {
@@ -148,7 +159,8 @@ inline std::int64_t check_make_linear(std::span<const HostTensor> matrices, std:
 }
 
 /// Returns the number of channels.
-inline std::int64_t check_make_conv_stem(std::span<const HostTensor, 3> weights, std::span<const HostTensor, 3> biases) {
+inline std::int64_t check_make_conv_stem(std::span<const HostTensor, 3> weights,
+                                         std::span<const HostTensor, 3> biases) {
   const std::int64_t channels = weights[0].shape[0];
   for (std::size_t conv = 0; conv < 3; ++conv) {
     QASR_CHECK_MSG(weights[conv].shape == Shape({channels, conv == 0 ? 1 : channels, 3, 3}), weights[conv].name);

@@ -10,8 +10,6 @@ namespace {
 
 constexpr int kConvs = 3;
 constexpr MatrixRole kRole = MatrixRole::kEncoder;
-// Tokens encoded in one pass: enough rows to keep the products efficient, few enough that activations stay small.
-constexpr std::int64_t kGroupTokens = 1024;
 
 }  // namespace
 
@@ -93,7 +91,7 @@ void AudioEncoder::forward(std::span<const LogMelSpectrogram* const> features, S
     std::int64_t group_tokens = windows[begin].n_tokens;
     std::size_t end = begin + 1;
     while (end < windows.size() && windows[end].width == windows[begin].width &&
-           group_tokens + windows[end].n_tokens <= kGroupTokens) {
+           group_tokens + windows[end].n_tokens <= backend_.preferred_rows()) {
       group_tokens += windows[end++].n_tokens;
     }
     encode_group(std::span(windows).subspan(begin, end - begin), first_row, workspace,
@@ -144,11 +142,13 @@ void AudioEncoder::encode_group(std::span<const Window> windows, std::int64_t fi
     run_layer(layers_[layer], window_begin, workspace);
     show("layer." + std::to_string(layer), x);
   }
-  const TensorView normed = workspace.normed.resize(backend_, x.shape);
+  const DType act = backend_.activation_dtype();
+  const TensorView normed = workspace.normed.resize(backend_, x.shape, act);
   backend_.layer_norm(x, post_norm_weight_.view(), post_norm_bias_.view(), config_.layer_norm_eps, normed);
   show("ln_post", normed);
-  backend_.linear(normed, *proj1_, x, {.activation = Activation::kGelu});
-  backend_.linear(x, *proj2_, out, {});
+  const TensorView projected = workspace.attention.resize(backend_, x.shape, act);
+  backend_.linear(normed, *proj1_, projected, {.activation = Activation::kGelu});
+  backend_.linear(projected, *proj2_, out, {});
   show("output", out);
 }
 
@@ -177,11 +177,12 @@ TensorView AudioEncoder::embed_chunks(std::span<const Window> windows, EncoderWo
   }
 
   const std::int64_t n_rows = n_chunks * tokens_per_chunk;
+  const DType act = backend_.activation_dtype();
   const TensorView chunks = workspace.chunks.resize(backend_, {n_chunks, config_.n_mels, width});
   backend_.upload(host.data(), chunks);
-  const TensorView stem = workspace.stem.resize(backend_, {n_rows, conv_out_->in_features()});
+  const TensorView stem = workspace.stem.resize(backend_, {n_rows, conv_out_->in_features()}, act);
   backend_.conv_stem(chunks, *conv_stem_, stem);
-  const TensorView stem_out = workspace.stem_out.resize(backend_, {n_rows, config_.d_model});
+  const TensorView stem_out = workspace.stem_out.resize(backend_, {n_rows, config_.d_model}, act);
   backend_.linear(stem, *conv_out_, stem_out, {});
   const TensorView x = workspace.x.resize(backend_, {static_cast<std::int64_t>(chunk_rows.size()), config_.d_model});
   backend_.gather_rows_add(stem_out, chunk_rows, positions_.view(), position_rows, x);
@@ -192,10 +193,11 @@ TensorView AudioEncoder::embed_chunks(std::span<const Window> windows, EncoderWo
 void AudioEncoder::run_layer(const Layer& layer, std::span<const std::int32_t> window_begin,
                              EncoderWorkspace& workspace) const {
   const TensorView x = workspace.x.view();
-  const TensorView normed = workspace.normed.resize(backend_, x.shape);
-  const TensorView qkv = workspace.qkv.resize(backend_, {x.rows(), 3LL * config_.d_model});
-  const TensorView attention = workspace.attention.resize(backend_, x.shape);
-  const TensorView ff = workspace.ff.resize(backend_, {x.rows(), config_.d_ff});
+  const DType act = backend_.activation_dtype();
+  const TensorView normed = workspace.normed.resize(backend_, x.shape, act);
+  const TensorView qkv = workspace.qkv.resize(backend_, {x.rows(), 3LL * config_.d_model}, act);
+  const TensorView attention = workspace.attention.resize(backend_, x.shape, act);
+  const TensorView ff = workspace.ff.resize(backend_, {x.rows(), config_.d_ff}, act);
   const float eps = config_.layer_norm_eps;
 
   backend_.layer_norm(x, layer.attention_norm_weight.view(), layer.attention_norm_bias.view(), eps, normed);

@@ -29,16 +29,17 @@ namespace qasr {
 /// [first_row, first_row + view.rows()) of the packed batch.
 using EncoderTap = std::function<void(std::string_view stage, std::int64_t first_row, ConstTensorView rows)>;
 
-/// Activations of one caller, reused from call to call.
+/// Activations of one caller, reused from call to call. f32, or where it says act, the backend's activation type.
 struct EncoderWorkspace {
   std::vector<float> host_chunks;  // [n_chunks, n_mels, width]
   DeviceTensor chunks;             // [n_chunks, n_mels, width]
-  DeviceTensor stem;               // [n_chunks * tokens_per_chunk, conv_channels * mel_rows]
-  DeviceTensor stem_out;           // [n_chunks * tokens_per_chunk, d_model]
-  DeviceTensor x, normed;          // [n_tokens, d_model]
-  DeviceTensor qkv;                // [n_tokens, 3 * d_model]
-  DeviceTensor attention;          // [n_tokens, d_model]
-  DeviceTensor ff;                 // [n_tokens, d_ff]
+  DeviceTensor stem;               // [n_chunks * tokens_per_chunk, conv_channels * mel_rows] act
+  DeviceTensor stem_out;           // [n_chunks * tokens_per_chunk, d_model] act
+  DeviceTensor x;                  // [n_tokens, d_model]
+  DeviceTensor normed;             // [n_tokens, d_model] act
+  DeviceTensor qkv;                // [n_tokens, 3 * d_model] act
+  DeviceTensor attention;          // [n_tokens, d_model] act; also the projector's hidden layer
+  DeviceTensor ff;                 // [n_tokens, d_ff] act
 };
 
 class AudioEncoder {

@@ -2,15 +2,20 @@
 #include "model/text_decoder.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <functional>
 #include <string>
 
 namespace qasr {
 namespace {
 
-// Rows of prompts that run through the layers together. More rows do not make the products faster, only the
-// activations larger; a longer prompt takes several passes and its later rows attend to the cache of the earlier ones.
-constexpr std::int64_t kPassRows = 1024;
+// Capacity of SequenceBatch::tables: a power of two, so that it keeps its address while sequences grow.
+std::int64_t table_capacity(std::int64_t size) {
+  return size == 0
+             ? 0
+             : static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(size, 4096))));
+}
 
 }  // namespace
 
@@ -90,7 +95,7 @@ void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace
   for (Part cursor; cursor.input < inputs.size();) {
     const std::vector<Part> parts = next_pass(inputs, cursor);
     embed_parts(parts, workspace);
-    run_layers(inputs[0].sequence->pool().cache(), workspace);
+    run_layers(upload_batch(workspace), inputs[0].sequence->pool().cache(), workspace);
 
     workspace.rows.clear();
     for (std::size_t part = 0; part < parts.size(); ++part) {
@@ -102,18 +107,23 @@ void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace
     backend_.gather_rows(workspace.x.view(), workspace.rows, last.slice_rows(n_finished, n_rows));
     n_finished += n_rows;
   }
-  next_tokens(last, workspace, next_ids);
+  resize_activations(last.rows(), last.rows(), workspace);
+  workspace.next_ids.resize(backend_, {last.rows()}, DType::kI32);
+  next_tokens(last, workspace);
+  backend_.download(workspace.next_ids.view(), next_ids.data());
 }
 
-// Takes up to kPassRows ids from where `cursor` stands, across prompts, and moves the cursor.
+// Takes the ids of one pass from where `cursor` stands, across prompts, and moves the cursor. A longer prompt takes
+// several passes; its later rows attend to the cache of the earlier ones.
 std::vector<TextDecoder::Part> TextDecoder::next_pass(std::span<const PrefillInput> inputs, Part& cursor) const {
+  const std::int64_t pass_rows = backend_.preferred_rows();
   std::vector<Part> parts;
   std::int64_t n_rows = 0;
-  while (cursor.input < inputs.size() && n_rows < kPassRows) {
+  while (cursor.input < inputs.size() && n_rows < pass_rows) {
     const PrefillInput& input = inputs[cursor.input];
     Part part = cursor;
     part.source = &input;
-    part.n_ids = std::min(input.ids.size() - cursor.first_id, static_cast<std::size_t>(kPassRows - n_rows));
+    part.n_ids = std::min(input.ids.size() - cursor.first_id, static_cast<std::size_t>(pass_rows - n_rows));
     const auto ids = input.ids.subspan(part.first_id, part.n_ids);
     part.n_audio_rows = std::count(ids.begin(), ids.end(), audio_token_id_);
     parts.push_back(part);
@@ -138,7 +148,8 @@ void TextDecoder::embed_parts(std::span<const Part> parts, DecoderWorkspace& wor
     workspace.n_past.push_back(part.source->sequence->length());
     workspace.pages.push_back(part.source->sequence->pages());
   }
-  const TensorView x = workspace.x.resize(backend_, {static_cast<std::int64_t>(workspace.ids.size()), config_.hidden});
+  resize_activations(static_cast<std::int64_t>(workspace.ids.size()), 0, workspace);
+  const TensorView x = workspace.x.view();
   backend_.embed(*embedding_, workspace.ids, x);
   for (std::size_t p = 0; p < parts.size(); ++p) {
     if (parts[p].n_audio_rows == 0) continue;
@@ -154,7 +165,20 @@ void TextDecoder::embed_parts(std::span<const Part> parts, DecoderWorkspace& wor
 void TextDecoder::decode_step(std::span<KvSequence* const> sequences, std::span<const std::int32_t> ids,
                               DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const {
   QASR_CHECK(!sequences.empty() && ids.size() == sequences.size() && next_ids.size() == sequences.size());
+  start_steps(ids, workspace);
+  enqueue_step(sequences, workspace);
+  read_step(workspace, next_ids);
+}
+
+void TextDecoder::start_steps(std::span<const std::int32_t> ids, DecoderWorkspace& workspace) const {
+  if (workspace.reads == nullptr) workspace.reads = backend_.make_read_queue();
+  const auto n_sequences = static_cast<std::int64_t>(ids.size());
+  backend_.upload(ids.data(), workspace.next_ids.resize(backend_, {n_sequences}, DType::kI32));
+}
+
+void TextDecoder::enqueue_step(std::span<KvSequence* const> sequences, DecoderWorkspace& workspace) const {
   const std::int64_t n_sequences = static_cast<std::int64_t>(sequences.size());
+  QASR_CHECK(n_sequences > 0 && workspace.next_ids.view().shape == Shape({n_sequences}));
   workspace.row_begin.assign(1, 0);
   workspace.n_past.clear();
   workspace.pages.clear();
@@ -168,21 +192,62 @@ void TextDecoder::decode_step(std::span<KvSequence* const> sequences, std::span<
     n_positions = std::max<std::int64_t>(n_positions, sequence->capacity());
   }
   grow_rope(n_positions, workspace);
-  backend_.embed(*embedding_, ids, workspace.x.resize(backend_, {n_sequences, config_.hidden}));
-  run_layers(sequences[0]->pool().cache(), workspace);
+  KvCache& cache = sequences[0]->pool().cache();
+  const SequenceBatch batch = upload_batch(workspace);
+  resize_activations(n_sequences, n_sequences, workspace);
+  const auto operations = [&] {
+    backend_.embed_ids(*embedding_, workspace.next_ids.view(), workspace.x.view());
+    run_layers(batch, cache, workspace);
+    next_tokens(workspace.x.view(), workspace);  // every row is a last row
+  };
+  backend_.run_recorded(step_key(batch, cache, workspace), std::cref(operations));
   for (KvSequence* sequence : sequences) sequence->advance(1);
-  next_tokens(workspace.x.view(), workspace, next_ids);  // every row is a last row
+  workspace.reads->push(workspace.next_ids.view());
+}
+
+void TextDecoder::read_step(DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const {
+  workspace.reads->pop(next_ids.data());
+}
+
+// Everything the operations of a decode step depend on, besides the contents of tensors.
+std::vector<std::uintptr_t> TextDecoder::step_key(const SequenceBatch& batch, const KvCache& cache,
+                                                  const DecoderWorkspace& workspace) const {
+  std::vector<std::uintptr_t> key = {reinterpret_cast<std::uintptr_t>(this), reinterpret_cast<std::uintptr_t>(&cache),
+                                     reinterpret_cast<std::uintptr_t>(batch.tables.data), batch.n_sequences()};
+  for (const DeviceTensor* tensor :
+       {&workspace.x, &workspace.normed, &workspace.q, &workspace.attention, &workspace.ff, &workspace.logits,
+        &workspace.next_ids, &workspace.rope_cos, &workspace.rope_sin}) {
+    key.push_back(reinterpret_cast<std::uintptr_t>(tensor->view().data));
+  }
+  return key;
+}
+
+// The batch that the workspace describes, also in the backend's memory.
+SequenceBatch TextDecoder::upload_batch(DecoderWorkspace& workspace) const {
+  SequenceBatch batch{workspace.row_begin, workspace.n_past, workspace.pages};
+  const std::int64_t capacity = table_capacity(backend_.batch_table_size(batch));
+  if (capacity == 0) return batch;
+  const TensorView tables = workspace.tables.resize(backend_, {capacity}, DType::kI32);
+  backend_.upload_batch(batch, tables);
+  batch.tables = tables;
+  return batch;
+}
+
+void TextDecoder::resize_activations(std::int64_t n_rows, std::int64_t n_sequences, DecoderWorkspace& workspace) const {
+  const DType act = backend_.activation_dtype();
+  const std::int64_t heads_width = static_cast<std::int64_t>(config_.n_heads) * config_.head_dim;
+  workspace.x.resize(backend_, {n_rows, config_.hidden});
+  workspace.normed.resize(backend_, {n_rows, config_.hidden}, act);
+  workspace.q.resize(backend_, {n_rows, heads_width}, act);
+  workspace.attention.resize(backend_, {n_rows, heads_width}, act);
+  workspace.ff.resize(backend_, {n_rows, config_.d_ff}, act);
+  workspace.logits.resize(backend_, {n_sequences, config_.vocab});
 }
 
 // All layers over workspace.x, in place.
-void TextDecoder::run_layers(KvCache& cache, DecoderWorkspace& workspace) const {
-  const SequenceBatch batch{workspace.row_begin, workspace.n_past, workspace.pages};
-  const TensorView x = workspace.x.view();
-  const TensorView normed = workspace.normed.resize(backend_, x.shape);
-  const Shape heads_shape = {x.rows(), static_cast<std::int64_t>(config_.n_heads) * config_.head_dim};
-  const TensorView q = workspace.q.resize(backend_, heads_shape);
-  const TensorView attention = workspace.attention.resize(backend_, heads_shape);
-  const TensorView ff = workspace.ff.resize(backend_, {x.rows(), config_.d_ff});
+void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const {
+  const TensorView x = workspace.x.view(), normed = workspace.normed.view();
+  const TensorView q = workspace.q.view(), attention = workspace.attention.view(), ff = workspace.ff.view();
   const float eps = config_.rms_norm_eps;
 
   for (int index = 0; index < config_.n_layers; ++index) {
@@ -206,12 +271,11 @@ void TextDecoder::run_layers(KvCache& cache, DecoderWorkspace& workspace) const 
   }
 }
 
-// hidden [n_sequences, hidden], possibly workspace.last itself -> workspace.logits, next_ids.
-void TextDecoder::next_tokens(TensorView hidden, DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const {
-  const TensorView last = workspace.last.resize(backend_, hidden.shape);
-  const TensorView logits = workspace.logits.resize(backend_, {last.rows(), config_.vocab});
-  backend_.rms_norm(hidden, final_norm_.view(), config_.rms_norm_eps, last);
-  backend_.argmax_logits(last, *embedding_, logits, next_ids);
+// hidden [n_sequences, hidden] -> workspace.logits, workspace.next_ids.
+void TextDecoder::next_tokens(ConstTensorView hidden, DecoderWorkspace& workspace) const {
+  const TensorView normed = workspace.normed.view().slice_rows(0, hidden.rows());
+  backend_.rms_norm(hidden, final_norm_.view(), config_.rms_norm_eps, normed);
+  backend_.argmax_ids(normed, *embedding_, workspace.logits.view(), workspace.next_ids.view());
 }
 
 void TextDecoder::grow_rope(std::int64_t n_positions, DecoderWorkspace& workspace) const {

@@ -21,19 +21,24 @@
 
 namespace qasr {
 
-/// Activations of one caller, reused from call to call.
+/// Activations of one caller, reused from call to call. f32, or where it says act, the backend's activation type.
 struct DecoderWorkspace {
-  DeviceTensor x, normed;           // [rows, hidden]
-  DeviceTensor q, attention;        // [rows, n_heads * head_dim]
-  DeviceTensor ff;                  // [rows, d_ff]
+  DeviceTensor x;                   // [rows, hidden]
+  DeviceTensor normed;              // [rows, hidden] act
+  DeviceTensor q, attention;        // [rows, n_heads * head_dim] act
+  DeviceTensor ff;                  // [rows, d_ff] act
   DeviceTensor last;                // [n_sequences, hidden]
   DeviceTensor logits;              // [n_sequences, vocab]
+  DeviceTensor next_ids;            // [n_sequences] i32
+  DeviceTensor tables;              // SequenceBatch::tables
   DeviceTensor rope_cos, rope_sin;  // [n_positions, head_dim / 2]
   std::int64_t rope_positions = 0;  // rows of the tables that are filled
 
   // Which rows belong to which sequence: the storage behind a SequenceBatch.
   std::vector<std::int32_t> row_begin, n_past, ids, rows;
   std::vector<std::span<const std::int32_t>> pages;
+
+  std::unique_ptr<ReadQueue> reads;  // next_ids of the steps that were enqueued
 };
 
 /// One sequence of a prefill call.
@@ -59,6 +64,16 @@ class TextDecoder {
   void decode_step(std::span<KvSequence* const> sequences, std::span<const std::int32_t> ids,
                    DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const;
 
+  /// The same in three parts, so that several steps can be under way before the ids of the first are known:
+  /// start_steps gives the ids of the first step, enqueue_step appends one id to every sequence, each the choice of the
+  /// step before, and read_step waits for the choices of the oldest step not yet read. All steps between two
+  /// start_steps have the same sequences in the same order.
+  void start_steps(std::span<const std::int32_t> ids, DecoderWorkspace& workspace) const;
+  void enqueue_step(std::span<KvSequence* const> sequences, DecoderWorkspace& workspace) const;
+  void read_step(DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const;
+  /// Steps worth enqueuing before the first is read.
+  int run_ahead_steps() const { return backend_.run_ahead_steps(); }
+
   const TextDecoderConfig& config() const { return config_; }
   /// Packed matrices that a decode step reads: all layers and the head, whatever the number of sequences.
   std::size_t step_weight_bytes() const;
@@ -78,8 +93,12 @@ class TextDecoder {
 
   std::vector<Part> next_pass(std::span<const PrefillInput> inputs, Part& cursor) const;
   void embed_parts(std::span<const Part> parts, DecoderWorkspace& workspace) const;
-  void run_layers(KvCache& cache, DecoderWorkspace& workspace) const;
-  void next_tokens(TensorView hidden, DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const;
+  SequenceBatch upload_batch(DecoderWorkspace& workspace) const;
+  void resize_activations(std::int64_t n_rows, std::int64_t n_sequences, DecoderWorkspace& workspace) const;
+  void run_layers(const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const;
+  void next_tokens(ConstTensorView hidden, DecoderWorkspace& workspace) const;
+  std::vector<std::uintptr_t> step_key(const SequenceBatch& batch, const KvCache& cache,
+                                       const DecoderWorkspace& workspace) const;
   void grow_rope(std::int64_t n_positions, DecoderWorkspace& workspace) const;
 
   TextDecoderConfig config_;

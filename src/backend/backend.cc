@@ -1,0 +1,63 @@
+// Defaults of Backend: what a backend does whose memory is the host's and whose operations are done when they return.
+#include "backend/backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "backend/op_checks.h"
+
+namespace qasr {
+namespace {
+
+// Entries are copied at once. Slots are reused, so that a queue in steady use allocates nothing.
+class HostReadQueue final : public ReadQueue {
+ public:
+  explicit HostReadQueue(Backend& backend) : backend_(backend) {}
+
+  void push(ConstTensorView source) override {
+    if (size_ == slots_.size()) {  // full: the oldest entry moves to the front, room grows at the back
+      std::rotate(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(first_), slots_.end());
+      first_ = 0;
+      slots_.emplace_back();
+    }
+    std::vector<std::byte>& slot = slots_[(first_ + size_++) % slots_.size()];
+    slot.resize(source.bytes());
+    backend_.download(source, slot.data());
+  }
+
+  void pop(void* host) override {
+    QASR_CHECK(size_ > 0);
+    const std::vector<std::byte>& slot = slots_[first_];
+    if (!slot.empty()) std::memcpy(host, slot.data(), slot.size());
+    first_ = (first_ + 1) % slots_.size();
+    --size_;
+  }
+
+ private:
+  Backend& backend_;
+  std::vector<std::vector<std::byte>> slots_;  // a ring: entries first_, first_ + 1, ...
+  std::size_t first_ = 0, size_ = 0;
+};
+
+}  // namespace
+
+void Backend::run_recorded(std::span<const std::uintptr_t>, const std::function<void()>& operations) { operations(); }
+
+std::unique_ptr<ReadQueue> Backend::make_read_queue() { return std::make_unique<HostReadQueue>(*this); }
+
+std::int64_t Backend::batch_table_size(const SequenceBatch&) const { return 0; }
+
+void Backend::upload_batch(const SequenceBatch&, TensorView) {}
+
+void Backend::embed_ids(const LinearWeight& table, ConstTensorView ids, TensorView y) {
+  check_ids(ids, y.rows());
+  embed(table, {ids.as<std::int32_t>(), static_cast<std::size_t>(y.rows())}, y);
+}
+
+void Backend::argmax_ids(ConstTensorView x, const LinearWeight& head, TensorView logits, TensorView ids) {
+  check_ids(ids, x.rows());
+  argmax_logits(x, head, logits, {ids.as<std::int32_t>(), static_cast<std::size_t>(x.rows())});
+}
+
+}  // namespace qasr
