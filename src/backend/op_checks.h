@@ -137,13 +137,12 @@ inline void check_ids(ConstTensorView ids, std::int64_t rows) {
 }
 
 inline void check_argmax_logits(ConstTensorView x, const LinearWeight& head, TensorView logits,
-                                std::span<const std::int32_t> ids) {
-  check_linear(x, head, logits);
+                                std::span<const std::int32_t> ids, DType act = DType::kF32) {
+  check_linear(x, head, logits, act);
   QASR_CHECK(static_cast<std::int64_t>(ids.size()) == x.rows());
 }
 
-// ---- weights
-// ---------------------------------------------------------------------------------------------------------
+// ---- weights --------------------------------------------------------------------------------------------------------
 
 /// Shapes of matrices to be stacked; returns the rows of the stack.
 inline std::int64_t check_make_linear(std::span<const HostTensor> matrices, std::span<const HostTensor> biases) {

@@ -1,0 +1,72 @@
+// Bidirectional attention inside each block of rows: the encoder's windows.
+#include <cmath>
+#include <vector>
+
+#include "backend/cuda/attention_tile.cuh"
+#include "backend/cuda/cuda_backend.h"
+#include "backend/op_checks.h"
+
+namespace qasr::cuda {
+namespace {
+
+// ---- device ----------------------------------------------------------------------------------------------------------
+
+struct BlockKeys {
+  const Bf16 *first_key, *first_value;
+  std::int64_t stride;
+  __device__ const Bf16* key(int index) const { return first_key + index * stride; }
+  __device__ const Bf16* value(int index) const { return first_value + index * stride; }
+};
+
+//   tiles [n_tiles, 3]  first row of the block, row after it, first row of the tile; grid (n_tiles, n_heads)
+template <int kDim>
+__global__ __launch_bounds__(kTileThreads) void blocks_kernel(const Bf16* qkv, const std::int32_t* tiles, int n_heads,
+                                                              float scale, Bf16* y) {
+  extern __shared__ uint4 shared[];
+  const std::int32_t begin = tiles[3 * blockIdx.x], end = tiles[3 * blockIdx.x + 1], row = tiles[3 * blockIdx.x + 2];
+  const std::int64_t width = static_cast<std::int64_t>(n_heads) * kDim, stride = 3 * width;
+  const std::int64_t head = static_cast<std::int64_t>(blockIdx.y) * kDim;
+  const QueryTile tile{qkv + row * stride + head, y + row * width + head,  stride, width,
+                       min(kTileQueries, end - row), row - begin, end - begin, scale};
+  const Bf16* keys = qkv + begin * stride + width + head;
+  attend_tile<kDim, false>(tile, BlockKeys{keys, keys + width, stride}, reinterpret_cast<Bf16*>(shared));
+}
+
+// ---- launch ----------------------------------------------------------------------------------------------------------
+
+template <int kDim>
+void launch(Context& context, const Bf16* qkv, const std::int32_t* tiles, std::size_t n_tiles, int n_heads, Bf16* y) {
+  constexpr int kShared = kTileSharedBytes<kDim>;
+  allow_shared_bytes(blocks_kernel<kDim>, kShared);
+  const float scale = static_cast<float>(M_LOG2E / std::sqrt(static_cast<double>(kDim)));
+  const dim3 grid(static_cast<unsigned>(n_tiles), static_cast<unsigned>(n_heads));
+  blocks_kernel<kDim><<<grid, kTileThreads, kShared, context.stream()>>>(qkv, tiles, n_heads, scale, y);
+  check_launch("attention_blocks");
+}
+
+}  // namespace
+
+void CudaBackend::attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
+                                   TensorView y) {
+  check_attention_blocks(qkv, n_heads, block_begin, y, activation_dtype());
+  const std::int64_t head_dim = y.cols() / n_heads;
+  if (head_dim != 64 && head_dim != 128) {
+    throw Error(ErrorCode::kModel, "cuda: head_dim is " + std::to_string(head_dim) + ", expected 64 or 128");
+  }
+  if (y.rows() == 0) return;
+  const Context::Use use(context_);
+  std::vector<std::int32_t> tiles;
+  for (std::size_t block = 0; block + 1 < block_begin.size(); ++block) {
+    for (std::int32_t row = block_begin[block]; row < block_begin[block + 1]; row += kTileQueries) {
+      tiles.insert(tiles.end(), {block_begin[block], block_begin[block + 1], row});
+    }
+  }
+  const std::int32_t* on_gpu = context_.upload_indices(tiles);
+  if (head_dim == 64) {
+    launch<64>(context_, qkv.as<Bf16>(), on_gpu, tiles.size() / 3, n_heads, y.as<Bf16>());
+  } else {
+    launch<128>(context_, qkv.as<Bf16>(), on_gpu, tiles.size() / 3, n_heads, y.as<Bf16>());
+  }
+}
+
+}  // namespace qasr::cuda

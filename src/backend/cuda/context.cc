@@ -1,0 +1,116 @@
+#include "backend/cuda/context.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace qasr::cuda {
+namespace {
+
+// Graphs kept; a session makes one per batch size. Beyond that all are dropped and made again as needed.
+constexpr std::size_t kMaxRecordings = 256;
+
+int choose(int device) {
+  check(cudaSetDevice(device), "choosing the GPU");
+  return device;
+}
+
+}  // namespace
+
+Context::Context(int device) : device_(choose(device)), staging_(2 * kHalfBytes) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, device), "properties of the GPU");
+  name_ = properties.name;
+  n_multiprocessors_ = properties.multiProcessorCount;
+  memory_bytes_ = properties.totalGlobalMem;
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
+}
+
+Context::~Context() {
+  cudaSetDevice(device_);
+  if (stream_ != nullptr) cudaStreamSynchronize(stream_);
+  forget_recordings();
+  if (stream_ != nullptr) cudaStreamDestroy(stream_);
+}
+
+void* Context::scratch(Scratch use, std::size_t bytes) {
+  DeviceMemory& memory = scratch_[static_cast<std::size_t>(use)];
+  if (memory.bytes() < bytes) {
+    forget_recordings();        // they hold the old address
+    memory = DeviceMemory();    // first, so that old and new memory never exist side by side
+    memory = DeviceMemory(bytes);
+  }
+  return memory.data();
+}
+
+void Context::upload(const void* host, void* device, std::size_t bytes) {
+  if (bytes == 0) return;
+  const void* source = host;
+  if (bytes <= kHalfBytes) {
+    if (half_used_ + bytes > kHalfBytes) {
+      half_done_[half_].record(stream_);
+      half_ = 1 - half_;
+      half_used_ = 0;
+      half_done_[half_].wait();
+    }
+    std::byte* place = staging_.data() + half_ * kHalfBytes + half_used_;
+    std::memcpy(place, host, bytes);
+    half_used_ += (bytes + 255) / 256 * 256;
+    source = place;
+  }
+  // From pageable memory the call returns when the source has been read.
+  check(cudaMemcpyAsync(device, source, bytes, cudaMemcpyHostToDevice, stream_), "copy to the GPU");
+}
+
+const std::int32_t* Context::upload_indices(std::span<const std::int32_t> indices) {
+  auto* place = scratch<std::int32_t>(Scratch::kIndices, static_cast<std::int64_t>(indices.size()));
+  if (!std::equal(indices.begin(), indices.end(), last_indices_.begin(), last_indices_.end())) {
+    last_indices_.clear();  // also if the copy fails
+    upload(indices.data(), place, indices.size_bytes());
+    last_indices_.assign(indices.begin(), indices.end());
+  }
+  return place;
+}
+
+void Context::run_recorded(std::span<const std::uintptr_t> key, const std::function<void()>& operations) {
+  std::vector<std::uintptr_t> name(key.begin(), key.end());
+  const auto found = recordings_.find(name);
+  if (found == recordings_.end()) {
+    operations();
+    if (recordings_.size() >= kMaxRecordings) forget_recordings();
+    recordings_[name] = {};
+    return;
+  }
+  if (found->second.graph == nullptr) found->second.graph = record(operations);
+  check(cudaGraphLaunch(found->second.graph, stream_), "replay of a graph");
+}
+
+cudaGraphExec_t Context::record(const std::function<void()>& operations) {
+  check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording a graph");
+  cudaGraph_t graph = nullptr;
+  try {
+    operations();
+  } catch (...) {
+    cudaStreamEndCapture(stream_, &graph);
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    throw;
+  }
+  check(cudaStreamEndCapture(stream_, &graph), "recording a graph");
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  check(status, "making a graph");
+  return executable;
+}
+
+void Context::forget_recordings() {
+  if (recordings_.empty()) return;
+  cudaStreamSynchronize(stream_);
+  for (auto& [key, recording] : recordings_) {
+    if (recording.graph != nullptr) cudaGraphExecDestroy(recording.graph);
+  }
+  recordings_.clear();
+}
+
+}  // namespace qasr::cuda

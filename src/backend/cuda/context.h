@@ -1,0 +1,89 @@
+// What all operations of one GPU share: its stream, a lock, scratch memory, staging of small host data, and recorded
+// graphs.
+//
+// Stream plan: one stream. Operations of one thread run in the order of their calls; calls of several threads queue up
+// behind the lock, each operation as a whole, so scratch memory needs one owner only. Copies to the GPU go through
+// page-locked memory on the same stream; copies back wait for it or, in a ReadQueue, for an event.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/cuda/device_memory.h"
+
+namespace qasr::cuda {
+
+/// Uses of scratch memory; those of one operation must differ.
+enum class Scratch { kProduct, kWorkspace, kAttention, kArgmax, kConv, kPatches, kConvOut, kIndices, kTables, kCount };
+
+class Context {
+ public:
+  explicit Context(int device);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  /// The GPU of this context, for the calling thread, and the right to launch on its stream.
+  class Use {
+   public:
+    explicit Use(Context& context) : lock_(context.mutex_) { check(cudaSetDevice(context.device_), "choosing the GPU"); }
+
+   private:
+    std::unique_lock<std::recursive_mutex> lock_;
+  };
+
+  cudaStream_t stream() const { return stream_; }
+  int n_multiprocessors() const { return n_multiprocessors_; }
+  const std::string& name() const { return name_; }
+  std::size_t memory_bytes() const { return memory_bytes_; }
+
+  /// Memory of at least `bytes`, valid until the next call for the same use.
+  void* scratch(Scratch use, std::size_t bytes);
+  template <typename T>
+  T* scratch(Scratch use, std::int64_t n) {
+    return static_cast<T*>(scratch(use, static_cast<std::size_t>(n) * sizeof(T)));
+  }
+
+  /// Enqueues a copy to the GPU; `host` may change when the call returns.
+  void upload(const void* host, void* device, std::size_t bytes);
+  /// Indices on the GPU until the next call. Indices equal to the last ones stay where they are.
+  const std::int32_t* upload_indices(std::span<const std::int32_t> indices);
+
+  /// See Backend::run_recorded. Eager the first time, which grows scratch memory; recorded the second time.
+  void run_recorded(std::span<const std::uintptr_t> key, const std::function<void()>& operations);
+
+  void synchronize() { check(cudaStreamSynchronize(stream_), "waiting for the GPU"); }
+
+ private:
+  struct Recording {
+    cudaGraphExec_t graph = nullptr;  // null: ran once, not recorded yet
+  };
+  cudaGraphExec_t record(const std::function<void()>& operations);
+  void forget_recordings();
+
+  int device_;
+  std::recursive_mutex mutex_;
+  cudaStream_t stream_ = nullptr;
+  std::string name_;
+  int n_multiprocessors_ = 0;
+  std::size_t memory_bytes_ = 0;
+
+  std::array<DeviceMemory, static_cast<std::size_t>(Scratch::kCount)> scratch_;
+
+  // Staging: two halves; the one being filled is free once the copies of its last round are done.
+  static constexpr std::size_t kHalfBytes = std::size_t{4} << 20;
+  PinnedMemory staging_;
+  std::array<Event, 2> half_done_;
+  std::size_t half_ = 0, half_used_ = 0;
+  std::vector<std::int32_t> last_indices_;
+
+  std::map<std::vector<std::uintptr_t>, Recording> recordings_;
+};
+
+}  // namespace qasr::cuda

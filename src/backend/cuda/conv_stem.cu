@@ -1,0 +1,150 @@
+// Three 3x3 convolutions of stride 2 and padding 1, each with bias and exact GELU, over chunks in passes of bounded
+// size. Intermediate planes are bf16, channels last: [chunk, row, column, channel].
+//
+//   1  one input channel: computed directly
+//   2  patches of nine taps are copied side by side, [positions, 9 * channels], and one product does the rest
+//   3  like 2; the last step also turns the result so that one column (time) is a row of y
+#include <algorithm>
+
+#include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/kernel_util.cuh"
+#include "backend/op_checks.h"
+
+namespace qasr::cuda {
+namespace {
+
+struct Plane {
+  int height, width;
+  std::int64_t positions() const { return static_cast<std::int64_t>(height) * width; }
+  Plane after_conv() const {
+    return {static_cast<int>(conv_out_length(height, 1)), static_cast<int>(conv_out_length(width, 1))};
+  }
+};
+
+// ---- device ----------------------------------------------------------------------------------------------------------
+
+constexpr int kThreads = 256;
+constexpr int kFirstPositions = 32;  // positions a block of the first convolution computes
+
+//   x [chunks, in.height, in.width] f32    weight [channels, 9]    y [chunks, out.height, out.width, channels] bf16
+// grid (positions / kFirstPositions, chunks); a thread computes eight channels of one position at a time.
+__global__ void first_conv_kernel(const float* x, Plane in, Plane out, const float* weight, const float* bias,
+                                  int channels, Bf16* y) {
+  extern __shared__ float taps[];  // [9, channels]: threads next to each other read channels next to each other
+  for (int i = threadIdx.x; i < 9 * channels; i += blockDim.x) taps[i % 9 * channels + i / 9] = weight[i];
+  __syncthreads();
+  const float* plane = x + static_cast<std::int64_t>(blockIdx.y) * in.height * in.width;
+  const int n_positions = out.height * out.width, groups = channels / 8;
+  for (int job = threadIdx.x; job < kFirstPositions * groups; job += blockDim.x) {
+    const int position = blockIdx.x * kFirstPositions + job / groups, channel = job % groups * 8;
+    if (position >= n_positions) break;
+    const int row = position / out.width * 2 - 1, column = position % out.width * 2 - 1;
+    float sums[8];
+#pragma unroll
+    for (int i = 0; i < 8; ++i) sums[i] = bias[channel + i];
+#pragma unroll
+    for (int tap = 0; tap < 9; ++tap) {
+      const int r = row + tap / 3, c = column + tap % 3;
+      const bool inside = r >= 0 && r < in.height && c >= 0 && c < in.width;
+      const float value = inside ? plane[r * in.width + c] : 0.0f;
+#pragma unroll
+      for (int i = 0; i < 8; ++i) sums[i] += value * taps[tap * channels + channel + i];
+    }
+#pragma unroll
+    for (float& sum : sums) sum = gelu(sum);
+    Bf16* to = y + (static_cast<std::int64_t>(blockIdx.y) * n_positions + position) * channels + channel;
+    *reinterpret_cast<uint4*>(to) = make_uint4(pack_bf16(sums[0], sums[1]), pack_bf16(sums[2], sums[3]),
+                                               pack_bf16(sums[4], sums[5]), pack_bf16(sums[6], sums[7]));
+  }
+}
+
+//   x [chunks, in.height, in.width, channels]    patches [chunks * out positions, 9 * channels]; one position a block
+__global__ void patches_kernel(const Bf16* x, Plane in, Plane out, int channels, Bf16* patches) {
+  const int n_positions = out.height * out.width, groups = channels / 8;
+  const std::int64_t chunk = blockIdx.x / n_positions;
+  const int position = blockIdx.x % n_positions;
+  const int row = position / out.width * 2 - 1, column = position % out.width * 2 - 1;
+  const Bf16* plane = x + chunk * in.height * in.width * channels;
+  uint4* to = reinterpret_cast<uint4*>(patches + static_cast<std::int64_t>(blockIdx.x) * 9 * channels);
+  for (int job = threadIdx.x; job < 9 * groups; job += blockDim.x) {
+    const int tap = job / groups, group = job % groups, r = row + tap / 3, c = column + tap % 3;
+    const bool inside = r >= 0 && r < in.height && c >= 0 && c < in.width;
+    const std::int64_t at = (static_cast<std::int64_t>(r) * in.width + c) * channels + group * 8;
+    to[job] = inside ? *reinterpret_cast<const uint4*>(plane + at) : make_uint4(0, 0, 0, 0);
+  }
+}
+
+//   y [n / channels, channels] bf16 = gelu(y + bias), eight elements a thread
+__global__ void bias_gelu_kernel(Bf16* y, const float* bias, int channels, std::int64_t n) {
+  const std::int64_t at = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8;
+  if (at >= n) return;
+  float v[8];
+  widen8(*reinterpret_cast<const uint4*>(y + at), v);
+  const int channel = static_cast<int>(at % channels);
+#pragma unroll
+  for (int i = 0; i < 8; ++i) v[i] = gelu(v[i] + bias[channel + i]);
+  *reinterpret_cast<uint4*>(y + at) =
+      make_uint4(pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]), pack_bf16(v[4], v[5]), pack_bf16(v[6], v[7]));
+}
+
+//   x [chunks, height, width, channels]    y [chunks * width, channels * height] = gelu(x + bias), turned
+// One column of a chunk a block: it reads height * channels values that stay in L1.
+__global__ void turn_kernel(const Bf16* x, Plane plane, const float* bias, int channels, Bf16* y) {
+  const std::int64_t chunk = blockIdx.x / plane.width;
+  const int column = blockIdx.x % plane.width;
+  const Bf16* from = x + (chunk * plane.height * plane.width + column) * channels;
+  Bf16* to = y + static_cast<std::int64_t>(blockIdx.x) * channels * plane.height;
+  for (int i = threadIdx.x; i < channels * plane.height; i += blockDim.x) {
+    const int channel = i / plane.height, row = i % plane.height;
+    const float value = __bfloat162float(from[static_cast<std::int64_t>(row) * plane.width * channels + channel]);
+    to[i] = __float2bfloat16(gelu(value + bias[channel]));
+  }
+}
+
+// ---- launch ----------------------------------------------------------------------------------------------------------
+
+// Patches of a pass: enough rows to fill the machine, few enough that they do not need gigabytes.
+constexpr std::int64_t kPatchBytes = std::int64_t{256} << 20;
+
+}  // namespace
+
+void CudaBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y) {
+  check_conv_stem(x, w, y, activation_dtype());
+  const auto& stem = static_cast<const CudaConvStem&>(w);
+  const std::int64_t n_chunks = x.shape[0];
+  if (n_chunks == 0) return;
+  const Context::Use use(context_);
+  const int channels = static_cast<int>(w.channels());
+  const Plane in{static_cast<int>(x.shape[1]), static_cast<int>(x.shape[2])};
+  const Plane first = in.after_conv(), second = first.after_conv(), third = second.after_conv();
+  const std::int64_t patch_bytes = second.positions() * 9 * channels * 2;
+  const std::int64_t pass = std::clamp<std::int64_t>(kPatchBytes / patch_bytes, 1, n_chunks);
+
+  Bf16* planes = context_.scratch<Bf16>(Scratch::kConv, pass * first.positions() * channels);
+  Bf16* patches = context_.scratch<Bf16>(Scratch::kPatches, pass * second.positions() * 9 * channels);
+  Bf16* result = context_.scratch<Bf16>(Scratch::kConvOut, pass * second.positions() * channels);
+  // A product over patches of `from`, without bias and GELU.
+  const auto convolve = [&](const Bf16* from, Plane before, Plane after, std::int64_t n, int conv, Bf16* to) {
+    const std::int64_t rows = n * after.positions();
+    patches_kernel<<<static_cast<unsigned>(rows), kThreads, 0, context_.stream()>>>(from, before, after, channels,
+                                                                                   patches);
+    matmul_.run({.x = patches, .w = stem.rest[conv]->w(), .y = to, .rows = rows, .out = channels, .in = 9 * channels});
+  };
+  for (std::int64_t begin = 0; begin < n_chunks; begin += pass) {
+    const std::int64_t n = std::min(pass, n_chunks - begin);
+    const dim3 grid(blocks_for(first.positions(), kFirstPositions), static_cast<unsigned>(n));
+    first_conv_kernel<<<grid, kThreads, 9 * static_cast<unsigned>(channels) * sizeof(float), context_.stream()>>>(
+        x.as<float>() + begin * in.positions(), in, first, stem.first.as<float>(), stem.bias[0].as<float>(), channels,
+        planes);
+    convolve(planes, first, second, n, 0, result);
+    const std::int64_t elements = n * second.positions() * channels;
+    bias_gelu_kernel<<<blocks_for(elements / 8, kThreads), kThreads, 0, context_.stream()>>>(
+        result, stem.bias[1].as<float>(), channels, elements);
+    convolve(result, second, third, n, 1, planes);
+    turn_kernel<<<static_cast<unsigned>(n * third.width), kThreads, 0, context_.stream()>>>(
+        planes, third, stem.bias[2].as<float>(), channels, y.as<Bf16>() + begin * third.width * y.cols());
+    check_launch("conv_stem");
+  }
+}
+
+}  // namespace qasr::cuda

@@ -1,0 +1,102 @@
+// One NVIDIA GPU: bf16 weights and activations, f32 sums, norms, softmax and residual streams. One .cu per operation.
+//
+// Sizes must suit 16-byte loads and the matrix units: widths are multiples of 8, head_dim is 64 or 128 and cache pages
+// hold a power of two of at least 64 positions; other checkpoints are refused when they are loaded.
+#pragma once
+
+#include <cuda_bf16.h>
+
+#include <memory>
+#include <string>
+
+#include "backend/backend.h"
+#include "backend/cuda/context.h"
+#include "backend/cuda/matmul.h"
+
+namespace qasr::cuda {
+
+using Bf16 = __nv_bfloat16;
+
+class CudaLinear final : public LinearWeight {
+ public:
+  CudaLinear(std::int64_t out_features, std::int64_t in_features, bool has_bias);
+  const Bf16* w() const { return weight.as<Bf16>(); }
+  const float* b() const { return bias.as<float>(); }
+  DeviceMemory weight;     ///< [out, in] bf16
+  DeviceMemory bias;       ///< [out] f32, or empty
+  DeviceMemory bias_bf16;  ///< the same in bf16, for products that write bf16
+};
+
+class CudaConvStem final : public ConvStemWeight {
+ public:
+  explicit CudaConvStem(std::int64_t channels) : ConvStemWeight(channels) {}
+  DeviceMemory first;                   ///< [channels, 9] f32
+  std::unique_ptr<CudaLinear> rest[2];  ///< [channels, 9 * channels], column = tap * channels + input channel
+  DeviceMemory bias[3];                 ///< [channels] f32
+};
+
+/// [layer][page][kv_head][keys, values][slot][head_dim] bf16: the positions of one head in a page are contiguous.
+class CudaKvCache final : public KvCache {
+ public:
+  explicit CudaKvCache(const KvCacheShape& shape);
+  Bf16* layer(int index) const { return memory_.as<Bf16>() + index * layer_elements_; }
+
+ private:
+  std::int64_t layer_elements_;
+  DeviceMemory memory_;
+};
+
+class CudaBackend final : public Backend {
+ public:
+  explicit CudaBackend(int device) : context_(device), matmul_(context_) {}
+
+  std::string description() const override;
+  DType activation_dtype() const override { return DType::kBf16; }
+  std::int64_t preferred_rows() const override { return 8192; }
+  int run_ahead_steps() const override { return 3; }
+  void run_recorded(std::span<const std::uintptr_t> key, const std::function<void()>& operations) override;
+  std::unique_ptr<ReadQueue> make_read_queue() override;
+
+  std::unique_ptr<Buffer> allocate(std::size_t bytes) override;
+  void upload(const void* host, TensorView destination) override;
+  void download(ConstTensorView source, void* host) override;
+  std::unique_ptr<KvCache> make_kv_cache(const KvCacheShape& shape) override;
+  std::int64_t batch_table_size(const SequenceBatch& batch) const override;
+  void upload_batch(const SequenceBatch& batch, TensorView tables) override;
+
+  std::unique_ptr<LinearWeight> make_linear(std::span<const HostTensor> matrices, std::span<const HostTensor> biases,
+                                            WeightFormat format) override;
+  std::unique_ptr<LinearWeight> make_gate_up(const HostTensor& gate, const HostTensor& up,
+                                             WeightFormat format) override;
+  std::unique_ptr<ConvStemWeight> make_conv_stem(std::span<const HostTensor, 3> weights,
+                                                 std::span<const HostTensor, 3> biases, WeightFormat format) override;
+
+  void linear(ConstTensorView x, const LinearWeight& w, TensorView y, const LinearOptions& options) override;
+  void gate_up_silu(ConstTensorView x, const LinearWeight& gate_up, TensorView y) override;
+  void layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias, float eps, TensorView y) override;
+  void rms_norm(ConstTensorView x, ConstTensorView weight, float eps, TensorView y) override;
+  void conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y) override;
+  void gather_rows_add(ConstTensorView x, std::span<const std::int32_t> x_rows, ConstTensorView table,
+                       std::span<const std::int32_t> table_rows, TensorView y) override;
+  void attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
+                        TensorView y) override;
+  void embed(const LinearWeight& table, std::span<const std::int32_t> ids, TensorView y) override;
+  void embed_ids(const LinearWeight& table, ConstTensorView ids, TensorView y) override;
+  void scatter_rows(ConstTensorView x, std::span<const std::int32_t> y_rows, TensorView y) override;
+  void gather_rows(ConstTensorView x, std::span<const std::int32_t> x_rows, TensorView y) override;
+  void qkv_norm_rope_append(ConstTensorView x, const QkvNormRope& p, const SequenceBatch& batch, KvCache& cache,
+                            TensorView q) override;
+  void attention_causal(ConstTensorView q, int n_heads, int layer, const SequenceBatch& batch, const KvCache& cache,
+                        TensorView y) override;
+  void argmax_logits(ConstTensorView x, const LinearWeight& head, TensorView logits,
+                     std::span<std::int32_t> ids) override;
+  void argmax_ids(ConstTensorView x, const LinearWeight& head, TensorView logits, TensorView ids) override;
+
+ private:
+  const std::int32_t* tables_of(const SequenceBatch& batch);
+
+  Context context_;
+  Matmul matmul_;
+};
+
+}  // namespace qasr::cuda

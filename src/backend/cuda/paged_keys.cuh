@@ -1,0 +1,31 @@
+// Where the keys and values of one KV head of one sequence are in the paged cache.
+#pragma once
+
+#include "backend/cuda/kernel_util.cuh"
+
+namespace qasr::cuda {
+
+/// Shape of a layer of the cache, and the place of a position in it. See CudaKvCache.
+struct PagedLayout {
+  int n_kv_heads;
+  int page_shift;  // log2 of the positions of a page
+  int head_dim;
+  /// Elements between the keys and the values of the same positions.
+  __host__ __device__ std::int64_t value_offset() const { return static_cast<std::int64_t>(head_dim) << page_shift; }
+  __device__ std::int64_t key_at(const std::int32_t* pages, int kv_head, int position) const {
+    const std::int64_t page = pages[position >> page_shift];
+    return (page * n_kv_heads + kv_head) * 2 * value_offset() +
+           static_cast<std::int64_t>(position & ((1 << page_shift) - 1)) * head_dim;
+  }
+};
+
+struct PagedKeys {
+  const Bf16* layer;
+  const std::int32_t* pages;
+  PagedLayout layout;
+  int kv_head;
+  __device__ const Bf16* key(int position) const { return layer + layout.key_at(pages, kv_head, position); }
+  __device__ const Bf16* value(int position) const { return key(position) + layout.value_offset(); }
+};
+
+}  // namespace qasr::cuda

@@ -1,0 +1,18 @@
+// Products of few rows (decode steps of a few sequences): limited by reading the weights once, so own kernels that
+// stream them and finish the result (bias, GELU, residual, SwiGLU) in registers.
+#pragma once
+
+#include "backend/cuda/cuda_backend.h"
+
+namespace qasr::cuda {
+
+/// Rows up to which the skinny kernels are used.
+constexpr std::int64_t kSkinnyRows = 8;
+
+/// Backend::linear for 1 <= rows <= kSkinnyRows.
+void skinny_linear(Context& context, ConstTensorView x, const CudaLinear& w, TensorView y, const LinearOptions& options);
+
+/// Backend::gate_up_silu for 1 <= rows <= kSkinnyRows.
+void skinny_gate_up_silu(Context& context, ConstTensorView x, const CudaLinear& gate_up, TensorView y);
+
+}  // namespace qasr::cuda
