@@ -37,6 +37,7 @@ function(qasr_target_defaults target)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                               $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
-                                             VISIBILITY_INLINES_HIDDEN ON CXX_EXTENSIONS OFF)
+                                             VISIBILITY_INLINES_HIDDEN ON CXX_EXTENSIONS OFF
+                                             CUDA_VISIBILITY_PRESET hidden)
   target_link_libraries(${target} PUBLIC Threads::Threads)
 endfunction()

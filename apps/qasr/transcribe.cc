@@ -111,11 +111,33 @@ std::vector<std::string> input_files(const TranscribeArguments& arguments) {
   return {kStandardInput};
 }
 
+constexpr std::string_view kCuda = "cuda", kCudaNumber = "cuda:";
+
+/// Why `name` is no device, for --help and errors; "" if it is one.
+std::string check_device(const std::string& name) {
+  if (name == "auto" || name == "cpu" || name == kCuda) return {};
+  const std::string number = name.starts_with(kCudaNumber) ? name.substr(kCudaNumber.size()) : "";
+  const bool valid = !number.empty() && number.size() <= 3 && number.find_first_not_of("0123456789") == std::string::npos;
+  return valid ? "" : "unknown device '" + name + "', expected auto, cpu, cuda or cuda:N";
+}
+
+void choose_device(const TranscribeArguments& arguments, EngineOptions& options) {
+  const std::string& device = arguments.device;
+  if (arguments.backend == "reference") {
+    options.backend = BackendKind::kReference;
+  } else if (device.starts_with(kCuda)) {
+    options.backend = BackendKind::kCuda;
+    if (device.starts_with(kCudaNumber)) options.cuda_device = std::stoi(device.substr(kCudaNumber.size()));
+  } else {
+    options.backend = device == "cpu" || arguments.backend == "cpu" ? BackendKind::kCpu : BackendKind::kAuto;
+  }
+}
+
 void log_line(std::string_view line) { print_error(line); }
 
 EngineOptions engine_options(const TranscribeArguments& arguments) {
   EngineOptions options;
-  options.backend = arguments.backend == "reference" ? BackendKind::kReference : BackendKind::kCpu;
+  choose_device(arguments, options);
   options.weights = kWeightFormats.at(arguments.weights);
   options.kv_cache = kKvCacheFormats.at(arguments.kv_cache);
   options.n_threads = arguments.n_threads;
@@ -210,6 +232,11 @@ CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
                    "Keys and values in memory: auto (f32 with f32 weights, else bf16)")
       ->check(CLI::IsMember(kKvCacheFormats))
       ->type_name("FORMAT");
+  command
+      ->add_option("--device", arguments.device,
+                   "Where to compute: auto (a GPU if there is one), cpu, cuda or cuda:N for GPU N")
+      ->check(CLI::Validator(check_device, ""))
+      ->type_name("NAME");
   command->add_option("--backend", arguments.backend, "cpu, or reference (plain loops, slow)")
       ->check(CLI::IsMember({"cpu", "reference"}))
       ->type_name("NAME");

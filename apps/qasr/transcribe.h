@@ -15,7 +15,7 @@ struct TranscribeArguments {
   std::string language = "auto";
   std::string context;
   std::string cache_dir;  ///< empty: no cache of packed weights
-  std::string weights = "auto", kv_cache = "auto", backend = "cpu";
+  std::string weights = "auto", kv_cache = "auto", backend, device = "auto";
   int n_threads = 0, max_tokens = 0;
   double max_segment_s = 0;
   bool json = false, timings = false, quiet = false, no_pad = false;

@@ -13,7 +13,7 @@ namespace qasr {
 
 /// How weight matrices are held in memory. Norms, biases and the first convolution are always exact.
 enum class WeightFormat {
-  kAuto,    ///< kQ8
+  kAuto,    ///< kQ8 on CPUs, kBf16 on GPUs
   kStored,  ///< what the checkpoint stores: bf16 stays bf16, everything else becomes f32
   kF32,     ///< widened to f32
   kBf16,    ///< rounded to bf16 (nothing is lost when the checkpoint is bf16)
@@ -31,12 +31,15 @@ enum class KvCacheFormat {
 
 /// Which implementation computes.
 enum class BackendKind {
+  kAuto,       ///< kCuda where there is a GPU that can do what the options ask for, else kCpu; the log says which
   kCpu,        ///< threads and the best instruction set of this machine
+  kCuda,       ///< an NVIDIA GPU: weights, activations and KV cache in bf16; needs a library built with CUDA
   kReference,  ///< plain f32 loops, the oracle of the tests; slow
 };
 
 struct EngineOptions {
   BackendKind backend = BackendKind::kCpu;
+  int cuda_device = 0;  ///< which GPU, of those CUDA lists
   WeightFormat weights = WeightFormat::kAuto;
   KvCacheFormat kv_cache = KvCacheFormat::kAuto;
   int n_threads = 0;  ///< 0: one per physical core the process may use (affinity, CPU quota of its control groups)

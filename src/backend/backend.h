@@ -150,6 +150,9 @@ class Backend {
   /// Element type of what flows between the operations of a layer ("act").
   virtual DType activation_dtype() const { return DType::kF32; }
 
+  /// What WeightFormat::kAuto means here.
+  virtual WeightFormat default_weights() const { return WeightFormat::kQ8; }
+
   /// Rows of one call that keep the machine busy: more do not make products faster, only activations larger.
   virtual std::int64_t preferred_rows() const { return 1024; }
 

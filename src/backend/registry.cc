@@ -5,8 +5,42 @@
 
 namespace qasr {
 
+namespace {
+
+void log(const EngineOptions& options, const std::string& line) {
+  if (options.log) options.log(line);
+}
+
+bool suits_cuda(const EngineOptions& options) {
+  return (options.weights == WeightFormat::kAuto || options.weights == WeightFormat::kBf16) &&
+         options.kv_cache != KvCacheFormat::kF32;
+}
+
+// A program without CUDA is silent about it; one with CUDA says what it chose and why.
+std::unique_ptr<Backend> make_best_backend(const EngineOptions& options) {
+  if (built_with_cuda()) {
+    std::string reason = cuda_problem();
+    if (reason.empty() && !suits_cuda(options)) reason = "cuda: weights and KV cache are bf16 only";
+    if (reason.empty()) {
+      try {
+        return make_cuda_backend(options.cuda_device);
+      } catch (const Error& error) {
+        reason = error.what();
+      }
+    }
+    log(options, reason + "; using the CPU");
+  }
+  return make_cpu_backend(options.n_threads, options.cpu_isa);
+}
+
+}  // namespace
+
 std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
   switch (options.backend) {
+    case BackendKind::kAuto:
+      return make_best_backend(options);
+    case BackendKind::kCuda:
+      return make_cuda_backend(options.cuda_device);
     case BackendKind::kCpu:
       return make_cpu_backend(options.n_threads, options.cpu_isa);
     case BackendKind::kReference:

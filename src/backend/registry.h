@@ -12,6 +12,13 @@ namespace qasr {
 /// this machine lacks (the message lists those it has)
 std::unique_ptr<Backend> make_backend(const EngineOptions& options);
 
+/// An NVIDIA GPU.
+/// @throws Error kDevice  the library was built without CUDA, there is no such GPU, or cuBLASLt is missing
+std::unique_ptr<Backend> make_cuda_backend(int device);
+/// Why there is no GPU to use, in one line; "" if there is one.
+std::string cuda_problem();
+bool built_with_cuda();
+
 /// Name of the instruction set that make_cpu_backend takes for `isa`. @throws as it does
 std::string cpu_isa_name(const std::string& isa);
 

@@ -30,7 +30,9 @@ std::unique_ptr<Engine::Impl> load(const CheckpointFiles& files, const EngineOpt
   std::uint64_t total_bytes = 0;
   for (const HostTensor& tensor : weights.all()) total_bytes += tensor.bytes.size();
   LoadProgress progress(total_bytes, options.log, LoadProgress::Clock::now());
-  const WeightPacker packer(weights, *impl->backend, options.weights, [&](const HostTensor& tensor) {
+  const bool automatic = options.weights == WeightFormat::kAuto;
+  const WeightFormat format = automatic ? impl->backend->default_weights() : options.weights;
+  const WeightPacker packer(weights, *impl->backend, format, [&](const HostTensor& tensor) {
     files.release(tensor.bytes);
     progress.add(tensor.bytes.size(), LoadProgress::Clock::now());
   });

@@ -132,6 +132,8 @@ std::unique_ptr<Backend> make_cuda_backend(int device) {
   return std::make_unique<cuda::CudaBackend>(device);
 }
 
+bool built_with_cuda() { return true; }
+
 std::string cuda_problem() {
   int n_devices = 0;
   const cudaError_t status = cudaGetDeviceCount(&n_devices);

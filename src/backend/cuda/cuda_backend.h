@@ -52,6 +52,7 @@ class CudaBackend final : public Backend {
 
   std::string description() const override;
   DType activation_dtype() const override { return DType::kBf16; }
+  WeightFormat default_weights() const override { return WeightFormat::kBf16; }
   std::int64_t preferred_rows() const override { return 8192; }
   int run_ahead_steps() const override { return 3; }
   void run_recorded(std::span<const std::uintptr_t> key, const std::function<void()>& operations) override;

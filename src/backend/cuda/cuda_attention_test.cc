@@ -1,0 +1,177 @@
+// The GPU backend's attention and the operation that fills its cache, against the reference backend.
+#include <numeric>
+
+#include "backend/cuda/cuda_test_util.h"
+
+namespace qasr::test {
+namespace {
+
+// Softmax weights are rounded to bf16 before they meet the values, which are of size 1: sums of rounding errors of
+// 2^-9 weighted by the softmax.
+constexpr float kAttentionTol = 4e-3f;
+// Queries and keys of the cache: product, norm and rotation of values rounded to bf16 in between.
+constexpr float kQueryTol = 1.5e-2f;
+
+class CudaAttentionTest : public CudaTest {};
+
+TEST_F(CudaAttentionTest, BlocksAgreeWithReference) {
+  const std::vector<std::vector<std::int32_t>> layouts = {
+      {0, 1}, {0, 7, 8, 40}, {0, 104, 208, 221}, {0, 300}, {0, 64, 128, 129}};
+  for (std::int64_t head_dim : {64, 128}) {
+    for (const auto& begin : layouts) {
+      for (float scale : {2.0f, 60.0f}) {  // large scores: a plain exponential would overflow
+        const int n_heads = 3;
+        const std::int64_t width = n_heads * head_dim, rows = begin.back();
+        const Floats qkv = bf16_floats(static_cast<std::size_t>(rows * 3 * width), 1, scale);
+        const auto run = [&](Backend& backend) {
+          const ActInput input(backend, qkv, {rows, 3 * width});
+          const ActOutput y(backend, {rows, width});
+          backend.attention_blocks(input, n_heads, begin, y);
+          return y.read();
+        };
+        expect_close_bf16(run(*cuda_), run(*reference_), kAttentionTol * scale,
+                          "head_dim " + std::to_string(head_dim) + ", rows " + std::to_string(rows));
+      }
+    }
+  }
+}
+
+struct Model {
+  int n_heads, n_kv_heads, head_dim, page_tokens;
+  static constexpr int kLayers = 2, kHidden = 64, kMaxPositions = 1400, kPages = 100;
+  std::int64_t qkv_rows() const { return (n_heads + 2 * n_kv_heads) * head_dim; }
+  std::int64_t width() const { return n_heads * head_dim; }
+  std::string name() const { return Shape({n_heads, n_kv_heads, head_dim, page_tokens}).to_string(); }
+};
+
+/// Weights and a cache on one backend; sequences get pages in a scattered order.
+class Decoder {
+ public:
+  Decoder(Backend& backend, const Model& model)
+      : backend_(backend),
+        model_(model),
+        q_norm_(backend, random_floats(dim(), 2), {model.head_dim}),
+        k_norm_(backend, random_floats(dim(), 3), {model.head_dim}),
+        cos_(backend, angles(true), {Model::kMaxPositions, model.head_dim / 2}),
+        sin_(backend, angles(false), {Model::kMaxPositions, model.head_dim / 2}) {
+    const TestTensor w(bf16_floats(static_cast<std::size_t>(model.qkv_rows() * Model::kHidden), 1),
+                       {model.qkv_rows(), Model::kHidden}, DType::kBf16);
+    qkv_ = backend.make_linear({&w.tensor, 1}, {}, WeightFormat::kBf16);
+    cache_ = backend.make_kv_cache(
+        {Model::kLayers, model.n_kv_heads, model.head_dim, model.page_tokens, Model::kPages, DType::kBf16});
+  }
+
+  struct Result {
+    Floats queries, attended;
+  };
+  /// n_rows[s] rows of x belong to sequence ids[s], which has seen n_past[s] positions. Attention starts from
+  /// `queries`, if given, so that backends can be compared on equal inputs.
+  Result step(const Floats& x, const std::vector<int>& ids, const std::vector<std::int32_t>& n_past,
+              const std::vector<std::int32_t>& n_rows, int layer, const Floats* queries = nullptr) {
+    std::vector<std::int32_t> row_begin = {0};
+    std::vector<std::vector<std::int32_t>> pages;
+    std::vector<std::span<const std::int32_t>> page_spans;
+    for (std::size_t s = 0; s < ids.size(); ++s) {
+      row_begin.push_back(row_begin.back() + n_rows[s]);
+      const int n_pages = (n_past[s] + n_rows[s] + model_.page_tokens - 1) / model_.page_tokens;
+      std::vector<std::int32_t> list;
+      for (int page = 0; page < n_pages; ++page) list.push_back((page * 4 + ids[s]) * 11 % Model::kPages);
+      pages.push_back(list);
+    }
+    for (const auto& list : pages) page_spans.emplace_back(list);
+    SequenceBatch batch{row_begin, n_past, page_spans};
+    const std::int64_t rows = row_begin.back(), n_tables = backend_.batch_table_size(batch);
+    const auto tables = backend_.allocate(static_cast<std::size_t>(n_tables) * 4);
+    if (n_tables > 0) {
+      batch.tables = {tables->data(), DType::kI32, {n_tables}};
+      backend_.upload_batch(batch, {tables->data(), DType::kI32, {n_tables}});
+    }
+    const ActInput input(backend_, x, {rows, Model::kHidden});
+    const ActOutput q(backend_, {rows, model_.width()}), y(backend_, {rows, model_.width()});
+    backend_.qkv_norm_rope_append(
+        input, {qkv_.get(), q_norm_.view(), k_norm_.view(), 1e-6f, cos_.view(), sin_.view(), layer}, batch, *cache_, q);
+    Result result{.queries = q.read()};
+    const ActInput given(backend_, queries == nullptr ? result.queries : *queries, {rows, model_.width()});
+    backend_.attention_causal(given, model_.n_heads, layer, batch, *cache_, y);
+    result.attended = y.read();
+    return result;
+  }
+
+ private:
+  std::size_t dim() const { return static_cast<std::size_t>(model_.head_dim); }
+  Floats angles(bool cosine) const {
+    Floats table;
+    for (int position = 0; position < Model::kMaxPositions; ++position) {
+      for (int i = 0; i < model_.head_dim / 2; ++i) {
+        const double angle = position * std::pow(1e6, -2.0 * i / model_.head_dim);
+        table.push_back(static_cast<float>(cosine ? std::cos(angle) : std::sin(angle)));
+      }
+    }
+    return table;
+  }
+  Backend& backend_;
+  Model model_;
+  Input q_norm_, k_norm_, cos_, sin_;
+  std::unique_ptr<LinearWeight> qkv_;
+  std::unique_ptr<KvCache> cache_;
+};
+
+Floats tokens(std::int64_t n, std::uint32_t seed) {
+  return bf16_floats(static_cast<std::size_t>(n * Model::kHidden), seed);
+}
+
+TEST_F(CudaAttentionTest, CausalAgreesWithReference) {
+  for (const Model& model : {Model{4, 2, 64, 64}, {16, 8, 128, 64}, {3, 3, 64, 128}, {8, 2, 128, 64}}) {
+    Decoder gpu(*cuda_, model), reference(*reference_, model);
+    int call = 0;
+    const auto both = [&](const Floats& x, const std::vector<int>& ids, const std::vector<std::int32_t>& n_past,
+                          const std::vector<std::int32_t>& n_rows, int layer) {
+      const std::string what = model.name() + " call " + std::to_string(call++);
+      const auto found = gpu.step(x, ids, n_past, n_rows, layer);
+      const auto expected = reference.step(x, ids, n_past, n_rows, layer, &found.queries);
+      expect_close_bf16(found.queries, expected.queries, kQueryTol, what + " queries");
+      // The cached keys of the two differ by a rounding here and there, which moves the weights.
+      expect_close_bf16(found.attended, expected.attended, 3 * kQueryTol, what + " attention");
+    };
+    both(tokens(229, 1), {0, 1, 2}, {0, 0, 0}, {199, 1, 29}, 0);  // prefill of three
+    both(tokens(229, 2), {0, 1, 2}, {0, 0, 0}, {199, 1, 29}, 1);
+    both(tokens(3, 3), {2, 0, 1}, {29, 199, 1}, {1, 1, 1}, 0);  // a decode step, in another order
+    both(tokens(44, 4), {0, 3}, {200, 0}, {4, 40}, 0);          // a few rows after, and a newcomer
+    both(tokens(1000, 5), {0}, {204}, {1000}, 0);               // a long one
+    both(tokens(2, 6), {3, 0}, {40, 1204}, {1, 1}, 0);          // lengths far apart
+  }
+}
+
+TEST_F(CudaAttentionTest, DecodeStepsAgreeWithPrefill) {
+  const Model model{16, 8, 128, 64};
+  const std::int32_t n = 130;
+  const Floats x = tokens(n, 7);
+  Decoder whole(*cuda_, model), stepped(*cuda_, model);
+  const Floats prefill = whole.step(x, {0}, {0}, {n}, 0).attended;
+  for (std::int32_t done = 0; done < n; ++done) {
+    const Floats row = stepped.step(rows_of(x, Model::kHidden, done, 1), {0}, {done}, {1}, 0).attended;
+    expect_close_bf16(row, rows_of(prefill, model.width(), done, 1), 3 * kQueryTol, "row " + std::to_string(done));
+  }
+}
+
+TEST_F(CudaAttentionTest, ManySequencesEqualSinglesInADecodeStep) {
+  const Model model{4, 2, 64, 64};
+  const int n = 12;  // more than the skinny kernels take
+  Decoder batched(*cuda_, model), single(*cuda_, model);
+  std::vector<int> ids(n);
+  std::iota(ids.begin(), ids.end(), 0);
+  std::vector<std::int32_t> n_rows, ones(n, 1), zeros(n, 0);
+  for (int s = 0; s < n; ++s) n_rows.push_back(1 + s * 2);
+  const Floats x = tokens(std::accumulate(n_rows.begin(), n_rows.end(), 0), 8), next = tokens(n, 9);
+  batched.step(x, ids, zeros, n_rows, 1);
+  single.step(x, ids, zeros, n_rows, 1);
+  const Floats together = batched.step(next, ids, n_rows, ones, 1).attended;
+  for (int s = 0; s < n; ++s) {
+    const auto at = static_cast<std::size_t>(s);
+    const Floats alone = single.step(rows_of(next, Model::kHidden, s, 1), {s}, {n_rows[at]}, {1}, 1).attended;
+    expect_close_bf16(alone, rows_of(together, model.width(), s, 1), 3 * kQueryTol, "sequence " + std::to_string(s));
+  }
+}
+
+}  // namespace
+}  // namespace qasr::test
