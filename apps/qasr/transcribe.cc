@@ -117,7 +117,8 @@ constexpr std::string_view kCuda = "cuda", kCudaNumber = "cuda:";
 std::string check_device(const std::string& name) {
   if (name == "auto" || name == "cpu" || name == kCuda) return {};
   const std::string number = name.starts_with(kCudaNumber) ? name.substr(kCudaNumber.size()) : "";
-  const bool valid = !number.empty() && number.size() <= 3 && number.find_first_not_of("0123456789") == std::string::npos;
+  const bool valid =
+      !number.empty() && number.size() <= 3 && number.find_first_not_of("0123456789") == std::string::npos;
   return valid ? "" : "unknown device '" + name + "', expected auto, cpu, cuda or cuda:N";
 }
 

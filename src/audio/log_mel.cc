@@ -118,6 +118,18 @@ LogMel::~LogMel() = default;
 LogMel::LogMel(LogMel&&) noexcept = default;
 LogMel& LogMel::operator=(LogMel&&) noexcept = default;
 
+const LogMelConfig& LogMel::config() const { return impl_->config; }
+
+std::vector<float> LogMel::window() const { return {impl_->stft.window().begin(), impl_->stft.window().end()}; }
+
+std::vector<float> LogMel::filterbank() const {
+  std::vector<float> weights;
+  for (int mel = 0; mel < impl_->filterbank.n_mels(); ++mel) {
+    for (int bin = 0; bin < impl_->filterbank.n_bins(); ++bin) weights.push_back(impl_->filterbank.weight(bin, mel));
+  }
+  return weights;
+}
+
 int LogMel::n_frames(std::size_t n_samples) const {
   const std::size_t n = n_samples / static_cast<std::size_t>(impl_->config.hop_samples);
   QASR_CHECK(n <= static_cast<std::size_t>(std::numeric_limits<int>::max()));

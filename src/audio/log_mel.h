@@ -38,6 +38,12 @@ class LogMel {
   LogMel(LogMel&&) noexcept;
   LogMel& operator=(LogMel&&) noexcept;
 
+  const LogMelConfig& config() const;
+  /// [window_samples]
+  std::vector<float> window() const;
+  /// [n_mels, fft_samples / 2 + 1]: weight of each bin's power in each filter.
+  std::vector<float> filterbank() const;
+
   /// floor(n_samples / hop).
   int n_frames(std::size_t n_samples) const;
 

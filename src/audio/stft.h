@@ -44,6 +44,8 @@ class Stft {
   int fft_samples() const noexcept { return fft_samples_; }
   int n_bins() const noexcept { return fft_samples_ / 2 + 1; }
 
+  std::span<const float> window() const noexcept { return window_; }
+
   /// power[k * stride] = |sum over i of window[i] x[frame * hop - window/2 + i] exp(-2 pi j k i / fft_samples)|^2 for
   /// every bin k, without any scaling.
   ///

@@ -50,6 +50,26 @@ std::int64_t Backend::batch_table_size(const SequenceBatch&) const { return 0; }
 
 void Backend::upload_batch(const SequenceBatch&, TensorView) {}
 
+std::unique_ptr<LogMelFilter> Backend::make_log_mel(std::span<const float>, std::span<const float>, int, int) {
+  return nullptr;
+}
+
+void Backend::log_mel(ConstTensorView, std::span<const std::int32_t>, const LogMelFilter&, TensorView) {
+  QASR_CHECK_MSG(false, "this backend makes no LogMelFilter");
+}
+
+void Backend::cut_columns(ConstTensorView x, std::span<const ColumnRange> pieces, TensorView y) {
+  check_cut_columns(x, pieces, y);
+  const std::int64_t height = y.shape[1], width = y.shape[2];
+  float* to = y.as<float>();
+  for (const ColumnRange& piece : pieces) {
+    for (std::int64_t row = 0; row < height; ++row, to += width) {
+      const float* from = x.as<float>() + piece.begin + row * piece.row_stride;
+      std::fill(std::copy_n(from, piece.n_columns, to), to + width, 0.0f);
+    }
+  }
+}
+
 void Backend::embed_ids(const LinearWeight& table, ConstTensorView ids, TensorView y) {
   check_ids(ids, y.rows());
   embed(table, {ids.as<std::int32_t>(), static_cast<std::size_t>(y.rows())}, y);

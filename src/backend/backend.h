@@ -65,6 +65,25 @@ class ConvStemWeight {
   std::int64_t channels_;
 };
 
+/// A window and a filterbank for log_mel, in a backend's own form.
+class LogMelFilter {
+ public:
+  virtual ~LogMelFilter() = default;
+  int n_mels() const { return n_mels_; }
+  int hop_samples() const { return hop_samples_; }
+
+ protected:
+  LogMelFilter(int n_mels, int hop_samples) : n_mels_(n_mels), hop_samples_(hop_samples) {}
+
+ private:
+  int n_mels_, hop_samples_;
+};
+
+/// Columns of a matrix that lies somewhere in a larger tensor: row r is [begin + r * row_stride, ... + n_columns).
+struct ColumnRange {
+  std::int32_t begin = 0, row_stride = 0, n_columns = 0;
+};
+
 /// Length of an axis after `n_convs` convolutions of stride 2, kernel 3, padding 1: floor((x - 1) / 2) + 1 each time.
 constexpr std::int64_t conv_out_length(std::int64_t length, int n_convs) {
   for (int conv = 0; conv < n_convs; ++conv) length = length <= 0 ? 0 : (length - 1) / 2 + 1;
@@ -203,6 +222,11 @@ class Backend {
   /// From now on the functions above look for packed bytes here first; null: no longer. One loader at a time.
   virtual void use_packed_sections(PackedSections*) {}
 
+  /// Tables for log_mel, or null: the backend leaves it to the host (audio/log_mel.h, which is also its reference).
+  ///   window  [window samples, an even number]    bank  [n_mels, window / 2 + 1]
+  virtual std::unique_ptr<LogMelFilter> make_log_mel(std::span<const float> window, std::span<const float> bank,
+                                                     int n_mels, int hop_samples);
+
   // ---- operations --------------------------------------------------------------------------------------------------
 
   /// y = activation(x W^T + bias), or added to y.
@@ -232,6 +256,17 @@ class Backend {
   ///      channel * conv_out_length(height, 3) + row
   /// Source: Qwen3ASRAudioEncoder, conv2d1..conv2d3 and the permute before conv_out.
   virtual void conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y) = 0;
+
+  /// The log-mel spectrograms of several recordings; the formulas are LogMel::compute's.
+  ///   samples       [n_samples] f32, the recordings one after the other
+  ///   sample_begin  [n_recordings + 1], starts with 0, ends with n_samples
+  ///   y             [total frames * n_mels] f32: recording after recording, each [n_mels, samples / hop]
+  virtual void log_mel(ConstTensorView samples, std::span<const std::int32_t> sample_begin, const LogMelFilter& filter,
+                       TensorView y);
+
+  /// Cuts matrices of equal height out of a tensor and pads them to equal width with zeros.
+  ///   x [n] f32    y [pieces.size(), height, width] f32
+  virtual void cut_columns(ConstTensorView x, std::span<const ColumnRange> pieces, TensorView y);
 
   /// y[r] = x[x_rows[r]] + table[table_rows[r]].
   ///   x [n, dim] act    table [m, dim] f32    y [x_rows.size(), dim] f32

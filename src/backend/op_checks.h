@@ -2,6 +2,8 @@
 // `act` is the calling backend's activation type.
 #pragma once
 
+#include <vector>
+
 #include "backend/backend.h"
 
 namespace qasr {
@@ -66,6 +68,28 @@ inline void check_norm(ConstTensorView x, ConstTensorView weight, TensorView y, 
 inline void check_conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y, DType act = DType::kF32) {
   QASR_CHECK(x.dtype == DType::kF32 && x.shape.rank() == 3 && x.shape[1] > 0 && x.shape[2] > 0);
   check_matrix(y, x.shape[0] * conv_out_length(x.shape[2], 3), w.channels() * conv_out_length(x.shape[1], 3), act);
+}
+
+/// Returns [n_recordings + 1]: where the frames of each recording begin.
+inline std::vector<std::int32_t> check_log_mel(ConstTensorView samples, std::span<const std::int32_t> sample_begin,
+                                               const LogMelFilter& filter, ConstTensorView y) {
+  QASR_CHECK(!sample_begin.empty() && sample_begin.front() == 0);
+  check_vector(samples, sample_begin.back());
+  std::vector<std::int32_t> frame_begin = {0};
+  for (std::size_t r = 1; r < sample_begin.size(); ++r) {
+    QASR_CHECK(sample_begin[r - 1] <= sample_begin[r]);
+    frame_begin.push_back(frame_begin.back() + (sample_begin[r] - sample_begin[r - 1]) / filter.hop_samples());
+  }
+  check_vector(y, static_cast<std::int64_t>(frame_begin.back()) * filter.n_mels());
+  return frame_begin;
+}
+
+inline void check_cut_columns(ConstTensorView x, std::span<const ColumnRange> pieces, ConstTensorView y) {
+  QASR_CHECK(y.dtype == DType::kF32 && y.shape.rank() == 3 && y.shape[0] == static_cast<std::int64_t>(pieces.size()));
+  for (const ColumnRange& piece : pieces) {
+    QASR_CHECK(piece.begin >= 0 && piece.row_stride >= 0 && piece.n_columns >= 0 && piece.n_columns <= y.shape[2]);
+    QASR_CHECK(piece.begin + (y.shape[1] - 1) * piece.row_stride + piece.n_columns <= x.shape.elements());
+  }
 }
 
 inline void check_gather_rows_add(ConstTensorView x, std::span<const std::int32_t> x_rows, ConstTensorView table,

@@ -60,21 +60,20 @@ Segment transcribe_segment(const Engine::Impl& engine, std::span<const float> sa
   }
 
   auto start = std::chrono::steady_clock::now();
-  LogMelSpectrogram& log_mel = workspace.log_mel;
-  model.log_mel().compute(samples, log_mel);
+  const std::span<const AudioFeatures> features = model.front_end().compute({&samples, 1}, workspace.front_end);
+  const int n_frames = features[0].n_frames;
   timings.preprocessing_ms += elapsed_ms(start);
-  timings.n_frames += log_mel.n_frames;
-  if (log_mel.n_frames == 0) return {};
+  timings.n_frames += n_frames;
+  if (n_frames == 0) return {};
 
   // Checked before the encoder runs: a prompt that cannot fit should not cost minutes first.
-  const int n_audio_tokens = model.encoder().n_audio_tokens(log_mel.n_frames);
+  const int n_audio_tokens = model.encoder().n_audio_tokens(n_frames);
   const std::vector<std::int32_t> prompt =
       model.prompt().build(options.context, options.forced_language, n_audio_tokens);
   const int budget = answer_budget(model.config().text, prompt.size(), duration_s, options.max_tokens);
   make_room(engine, static_cast<std::int64_t>(prompt.size()) + budget, workspace);
 
   start = std::chrono::steady_clock::now();
-  const LogMelSpectrogram* const features[] = {&log_mel};
   model.encoder().forward(features, options.short_clip_padding, workspace.encoder, workspace.audio_embeddings);
   timings.audio_encoding_ms += elapsed_ms(start);
   timings.n_audio_tokens += n_audio_tokens;

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "audio/log_mel.h"
 #include "engine/engine_impl.h"
 #include "model/audio_encoder.h"
+#include "model/front_end.h"
 #include "model/kv_cache.h"
 #include "model/text_decoder.h"
 #include "qasr/transcript.h"
@@ -20,7 +20,7 @@ namespace qasr {
 /// Memory of one session, reused from segment to segment.
 struct SegmentWorkspace {
   std::vector<float> padded_samples;
-  LogMelSpectrogram log_mel;
+  FrontEndWorkspace front_end;
   EncoderWorkspace encoder;
   DeviceTensor audio_embeddings;  // [n_audio_tokens, hidden]
   DecoderWorkspace decoder;

@@ -14,7 +14,7 @@ constexpr MatrixRole kRole = MatrixRole::kEncoder;
 }  // namespace
 
 struct AudioEncoder::Chunk {
-  const LogMelSpectrogram* features;
+  const AudioFeatures* features;
   int first_frame;
   int n_frames;  // valid frames
   int n_tokens;  // valid tokens
@@ -81,6 +81,15 @@ int AudioEncoder::n_audio_tokens(const AudioEncoderConfig& config, int n_frames)
 
 void AudioEncoder::forward(std::span<const LogMelSpectrogram* const> features, ShortClipPadding padding,
                            EncoderWorkspace& workspace, DeviceTensor& out, const EncoderTap& tap) const {
+  std::vector<AudioFeatures> views;
+  for (const LogMelSpectrogram* recording : features) {
+    views.push_back({.n_mels = recording->n_mels, .n_frames = recording->n_frames, .host = recording->values.data()});
+  }
+  forward(views, padding, workspace, out, tap);
+}
+
+void AudioEncoder::forward(std::span<const AudioFeatures> features, ShortClipPadding padding,
+                           EncoderWorkspace& workspace, DeviceTensor& out, const EncoderTap& tap) const {
   const std::vector<Window> windows = cut_windows(features, padding);
   std::int64_t n_tokens = 0;
   for (const Window& window : windows) n_tokens += window.n_tokens;
@@ -102,22 +111,22 @@ void AudioEncoder::forward(std::span<const LogMelSpectrogram* const> features, S
 }
 
 // Windows start at multiples of n_window_infer frames; all chunks of a recording are padded to its longest chunk.
-std::vector<AudioEncoder::Window> AudioEncoder::cut_windows(std::span<const LogMelSpectrogram* const> features,
+std::vector<AudioEncoder::Window> AudioEncoder::cut_windows(std::span<const AudioFeatures> features,
                                                             ShortClipPadding padding) const {
   const int chunk_frames = config_.chunk_frames();
   const std::size_t chunks_per_window = static_cast<std::size_t>(std::max(1, config_.n_window_infer / chunk_frames));
   std::vector<Window> windows;
-  for (const LogMelSpectrogram* recording : features) {
-    QASR_CHECK(recording->n_mels == config_.n_mels && recording->n_frames >= 0);
-    const bool own_width = recording->n_frames < chunk_frames && padding == ShortClipPadding::kOfficial;
+  for (const AudioFeatures& recording : features) {
+    QASR_CHECK(recording.n_mels == config_.n_mels && recording.n_frames >= 0);
+    const bool own_width = recording.n_frames < chunk_frames && padding == ShortClipPadding::kOfficial;
     Window window;
-    for (int frame = 0; frame < recording->n_frames; frame += chunk_frames) {
-      const int n_frames = std::min(chunk_frames, recording->n_frames - frame);
+    for (int frame = 0; frame < recording.n_frames; frame += chunk_frames) {
+      const int n_frames = std::min(chunk_frames, recording.n_frames - frame);
       const int n_tokens = static_cast<int>(conv_out_length(n_frames, kConvs));
       window.width = own_width ? n_frames : chunk_frames;
       window.n_tokens += n_tokens;
-      window.chunks.push_back({recording, frame, n_frames, n_tokens});
-      if (window.chunks.size() == chunks_per_window || frame + chunk_frames >= recording->n_frames) {
+      window.chunks.push_back({&recording, frame, n_frames, n_tokens});
+      if (window.chunks.size() == chunks_per_window || frame + chunk_frames >= recording.n_frames) {
         windows.push_back(std::move(window));
         window = {};
       }
@@ -152,22 +161,41 @@ void AudioEncoder::encode_group(std::span<const Window> windows, std::int64_t fi
   show("output", out);
 }
 
+// Frames of every chunk, padded with zeros to the windows' width: [n_chunks, n_mels, width].
+void AudioEncoder::fill_chunks(std::span<const Window> windows, EncoderWorkspace& workspace, TensorView chunks) const {
+  if (windows.front().chunks.front().features->host == nullptr) {
+    std::vector<ColumnRange> pieces;
+    for (const Window& window : windows) {
+      for (const Chunk& chunk : window.chunks) {
+        const AudioFeatures& from = *chunk.features;
+        pieces.push_back({from.begin + chunk.first_frame, from.n_frames, chunk.n_frames});
+      }
+    }
+    return backend_.cut_columns(windows.front().chunks.front().features->tensor, pieces, chunks);
+  }
+  std::vector<float>& host = workspace.host_chunks;
+  host.clear();
+  for (const Window& window : windows) {
+    for (const Chunk& chunk : window.chunks) {
+      for (int mel = 0; mel < config_.n_mels; ++mel) {
+        const float* row =
+            chunk.features->host + static_cast<std::ptrdiff_t>(mel) * chunk.features->n_frames + chunk.first_frame;
+        host.insert(host.end(), row, row + chunk.n_frames);
+        host.insert(host.end(), static_cast<std::size_t>(window.width - chunk.n_frames), 0.0F);
+      }
+    }
+  }
+  backend_.upload(host.data(), chunks);
+}
+
 // Chunks -> convolution stem -> conv_out + positions, valid tokens only: [n_tokens, d_model].
 TensorView AudioEncoder::embed_chunks(std::span<const Window> windows, EncoderWorkspace& workspace) const {
   const int width = windows.front().width;
   const std::int64_t tokens_per_chunk = conv_out_length(width, kConvs);
   std::vector<std::int32_t> chunk_rows, position_rows;
-  std::vector<float>& host = workspace.host_chunks;
-  host.clear();
   std::int64_t n_chunks = 0;
   for (const Window& window : windows) {
     for (const Chunk& chunk : window.chunks) {
-      for (int mel = 0; mel < config_.n_mels; ++mel) {
-        const auto row = chunk.features->values.begin() + static_cast<std::ptrdiff_t>(mel) * chunk.features->n_frames +
-                         chunk.first_frame;
-        host.insert(host.end(), row, row + chunk.n_frames);
-        host.insert(host.end(), static_cast<std::size_t>(width - chunk.n_frames), 0.0F);
-      }
       for (int token = 0; token < chunk.n_tokens; ++token) {
         chunk_rows.push_back(static_cast<std::int32_t>(n_chunks * tokens_per_chunk) + token);
         position_rows.push_back(token);
@@ -179,7 +207,7 @@ TensorView AudioEncoder::embed_chunks(std::span<const Window> windows, EncoderWo
   const std::int64_t n_rows = n_chunks * tokens_per_chunk;
   const DType act = backend_.activation_dtype();
   const TensorView chunks = workspace.chunks.resize(backend_, {n_chunks, config_.n_mels, width});
-  backend_.upload(host.data(), chunks);
+  fill_chunks(windows, workspace, chunks);
   const TensorView stem = workspace.stem.resize(backend_, {n_rows, conv_out_->in_features()}, act);
   backend_.conv_stem(chunks, *conv_stem_, stem);
   const TensorView stem_out = workspace.stem_out.resize(backend_, {n_rows, config_.d_model}, act);

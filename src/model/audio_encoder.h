@@ -19,6 +19,7 @@
 #include "audio/log_mel.h"
 #include "backend/backend.h"
 #include "backend/device_tensor.h"
+#include "model/front_end.h"
 #include "model/weight_packer.h"
 #include "qasr/options.h"
 #include "weights/model_config.h"
@@ -55,6 +56,9 @@ class AudioEncoder {
   ///   padding   how a recording of less than one chunk is convolved
   ///   out       resized to [sum of n_audio_tokens, output_dim] f32, recordings one after the other
   /// A recording's rows do not depend on the others in the batch.
+  void forward(std::span<const AudioFeatures> features, ShortClipPadding padding, EncoderWorkspace& workspace,
+               DeviceTensor& out, const EncoderTap& tap = {}) const;
+  /// The same with features in host memory.
   void forward(std::span<const LogMelSpectrogram* const> features, ShortClipPadding padding,
                EncoderWorkspace& workspace, DeviceTensor& out, const EncoderTap& tap = {}) const;
 
@@ -72,9 +76,10 @@ class AudioEncoder {
   struct Chunk;   // 100 frames or fewer of one recording
   struct Window;  // chunks that attend to each other
 
-  std::vector<Window> cut_windows(std::span<const LogMelSpectrogram* const> features, ShortClipPadding padding) const;
+  std::vector<Window> cut_windows(std::span<const AudioFeatures> features, ShortClipPadding padding) const;
   void encode_group(std::span<const Window> windows, std::int64_t first_row, EncoderWorkspace& workspace,
                     TensorView out, const EncoderTap& tap) const;
+  void fill_chunks(std::span<const Window> windows, EncoderWorkspace& workspace, TensorView chunks) const;
   TensorView embed_chunks(std::span<const Window> windows, EncoderWorkspace& workspace) const;
   void run_layer(const Layer& layer, std::span<const std::int32_t> window_begin, EncoderWorkspace& workspace) const;
 

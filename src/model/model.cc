@@ -28,6 +28,7 @@ Model::Model(const CheckpointFiles& files, const ModelConfig& config, const Weig
       tokenizer_(load_tokenizer(files, config)),
       prompt_(tokenizer_, config.audio_token_id, files.where()),
       log_mel_({.n_mels = config.audio.n_mels}),
+      front_end_(log_mel_, weights.backend()),
       encoder_(config.audio, weights),
       decoder_(config.text, config.audio_token_id, weights) {}
 

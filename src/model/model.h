@@ -5,6 +5,7 @@
 
 #include "audio/log_mel.h"
 #include "model/audio_encoder.h"
+#include "model/front_end.h"
 #include "model/prompt.h"
 #include "model/text_decoder.h"
 #include "model/weight_packer.h"
@@ -24,6 +25,7 @@ class Model {
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const PromptBuilder& prompt() const { return prompt_; }
   const LogMel& log_mel() const { return log_mel_; }
+  const FrontEnd& front_end() const { return front_end_; }
   const AudioEncoder& encoder() const { return encoder_; }
   const TextDecoder& decoder() const { return decoder_; }
 
@@ -32,6 +34,7 @@ class Model {
   Tokenizer tokenizer_;
   PromptBuilder prompt_;
   LogMel log_mel_;
+  FrontEnd front_end_;
   AudioEncoder encoder_;
   TextDecoder decoder_;
 };

@@ -44,9 +44,14 @@ class GoldenDemo : public ::testing::TestWithParam<std::string> {
     arrays_ = std::make_unique<GoldenArrays>(source_path("tests/golden/demo/" + golden_.at("file").get<std::string>()));
     files_ = std::make_unique<CheckpointFiles>(CheckpointFiles::open_directory(source_path("models/demo-en")));
     const ModelConfig config = parse_model_config(*files_);
-    model_ = std::make_unique<Model>(*files_, config,
-                                     WeightPacker(WeightStore(*files_, config), *backend_, WeightFormat::kF32));
+    const WeightFormat format = is_bf16() ? WeightFormat::kBf16 : WeightFormat::kF32;
+    model_ = std::make_unique<Model>(*files_, config, WeightPacker(WeightStore(*files_, config), *backend_, format));
   }
+
+  bool is_bf16() const { return backend_->activation_dtype() == DType::kBf16; }
+  double limit(double f32_limit) const { return is_bf16() ? kBf16Tol : f32_limit; }
+  // Errors of the two kinds are recorded apart.
+  std::string kind(const std::string& what) const { return is_bf16() ? what + ", bf16" : what; }
 
   LogMelSpectrogram features_of(const std::string& file) const {
     std::vector<float> samples = load_audio(source_path("models/demo-en/samples/" + file)).samples;
@@ -75,8 +80,8 @@ class GoldenDemo : public ::testing::TestWithParam<std::string> {
     for (const std::string stage : {"ln_post", "output"}) {
       const std::vector<float>& expected = arrays_->floats(file + "." + stage);
       const std::int64_t cols = static_cast<std::int64_t>(expected.size() / rows.size());
-      expect_within("recordings, encoder " + stage, relative_error(pick_rows(stages.at(stage), cols, rows), expected),
-                    kEncoderTol, file);
+      expect_within(kind("recordings, encoder " + stage),
+                    relative_error(pick_rows(stages.at(stage), cols, rows), expected), limit(kEncoderTol), file);
     }
   }
 
@@ -92,8 +97,8 @@ class GoldenDemo : public ::testing::TestWithParam<std::string> {
     for (const auto& [stage, values] : stages) {
       const std::int64_t cols = stage == "output" ? config.output_dim : config.d_model;
       const std::vector<float>& expected = arrays_->floats(prefix + rule + "." + stage);
-      expect_within("encoder " + stage, relative_error(pick_rows(values, cols, rows), expected), kEncoderTol,
-                    std::to_string(n_frames) + " frames, " + rule + " padding");
+      expect_within(kind("encoder " + stage), relative_error(pick_rows(values, cols, rows), expected),
+                    limit(kEncoderTol), std::to_string(n_frames) + " frames, " + rule + " padding");
     }
   }
 
@@ -103,16 +108,17 @@ class GoldenDemo : public ::testing::TestWithParam<std::string> {
         model_->prompt().build(expected.context, expected.language, static_cast<int>(audio.rows()));
     ASSERT_EQ(prompt, expected.prompt_ids);
 
-    KvPool pool(*backend_, model_->config().text, static_cast<std::int64_t>(prompt.size()) + kMaxTokens, DType::kF32);
+    KvPool pool(*backend_, model_->config().text, static_cast<std::int64_t>(prompt.size()) + kMaxTokens,
+                is_bf16() ? DType::kBf16 : DType::kF32);
     KvSequence sequence(pool);
     const PrefillInput input{.sequence = &sequence, .ids = prompt, .audio = audio};
     DecoderWorkspace workspace;
     std::int32_t first_id = 0;
     model_->decoder().prefill(std::span(&input, 1), workspace, std::span(&first_id, 1));
-    expect_within("recordings, first logits",
+    expect_within(kind("recordings, first logits"),
                   relative_error(download(*backend_, workspace.logits.view()),
                                  arrays_->floats(expected.arrays + ".first_logits")),
-                  kLogitsTol, expected.arrays);
+                  limit(kLogitsTol), expected.arrays);
 
     const SearchInput search{.sequence = &sequence, .first_id = first_id, .max_tokens = kMaxTokens};
     const std::vector<SearchResult> results =
@@ -163,6 +169,7 @@ TEST_P(GoldenDemo, EncoderStages) {
 
 INSTANTIATE_TEST_SUITE_P(All, GoldenDemo, ::testing::ValuesIn(backend_names()),
                          [](const auto& test) { return test_name(test.param); });
+INSTANTIATE_TEST_SUITE_P(Gpu, GoldenDemo, ::testing::Values("cuda"), [](const auto& test) { return test.param; });
 
 }  // namespace
 }  // namespace qasr::testing

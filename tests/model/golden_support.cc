@@ -63,6 +63,7 @@ std::string test_name(std::string text) {
 
 std::unique_ptr<Backend> make_backend_by_name(const std::string& name) {
   if (name == "reference") return make_reference_backend();
+  if (name == "cuda") return cuda_problem().empty() ? make_cuda_backend(0) : nullptr;
   try {
     return make_cpu_backend(2, name);
   } catch (const Error& error) {
@@ -102,8 +103,15 @@ double relative_error(const std::vector<std::vector<float>>& found, const std::v
 }
 
 std::vector<float> download(Backend& backend, ConstTensorView view) {
-  std::vector<float> values(static_cast<std::size_t>(view.shape.elements()));
-  backend.download(view, values.data());
+  const auto n = static_cast<std::size_t>(view.shape.elements());
+  std::vector<float> values(n);
+  if (view.dtype == DType::kBf16) {
+    std::vector<bf16> stored(n);
+    backend.download(view, stored.data());
+    std::transform(stored.begin(), stored.end(), values.begin(), [](bf16 value) { return to_f32(value); });
+  } else {
+    backend.download(view, values.data());
+  }
   return values;
 }
 

@@ -24,6 +24,8 @@ namespace qasr::testing {
 // up to 30 layers adds about 1e-6, real mistakes (a wrong position, padding or window) start at 1e-3.
 inline constexpr double kEncoderTol = 1e-4;
 inline constexpr double kLogitsTol = 1e-4;
+// Weights and activations in bf16, 8 bits of mantissa: every operation adds a relative error of up to 2^-9.
+inline constexpr double kBf16Tol = 2e-2;
 // Both compute the log-mel in f32 from different FFTs; deep valleys of the spectrum differ most.
 inline constexpr float kLogMelMaxAbs = 1e-4F;
 
@@ -53,12 +55,13 @@ class GoldenArrays {
 std::vector<std::string> backend_names();
 /// A name for GoogleTest, which takes no hyphens.
 std::string test_name(std::string text);
-/// Null if this machine lacks the instruction set.
+/// Also "cuda". Null if this machine lacks the instruction set or the GPU.
 std::unique_ptr<Backend> make_backend_by_name(const std::string& name);
 
 double relative_error(std::span<const float> found, std::span<const float> expected);
 /// Of all rows taken together.
 double relative_error(const std::vector<std::vector<float>>& found, const std::vector<std::vector<float>>& expected);
+/// The values of an f32 or bf16 tensor.
 std::vector<float> download(Backend& backend, ConstTensorView view);
 /// Rows of a [n, cols] matrix, one after the other.
 std::vector<float> pick_rows(std::span<const float> matrix, std::int64_t cols, std::span<const std::int32_t> rows);

@@ -5,8 +5,8 @@
 //   n_past         [n_sequences]
 //   page_begin     [n_sequences + 1]  into pages
 //   row_sequence   [n_rows]           which sequence a row belongs to
-//   tiles          [2 * n_tiles]      (sequence, first row) of up to kTileRows rows of one sequence; not for decode steps
-//   pages          [sum of pages]
+//   tiles          [2 * n_tiles]      (sequence, first row) of up to kTileRows rows of one sequence; not for decode
+//   steps pages          [sum of pages]
 #pragma once
 
 #include <cstdint>

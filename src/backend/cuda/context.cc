@@ -37,8 +37,8 @@ Context::~Context() {
 void* Context::scratch(Scratch use, std::size_t bytes) {
   DeviceMemory& memory = scratch_[static_cast<std::size_t>(use)];
   if (memory.bytes() < bytes) {
-    forget_recordings();        // they hold the old address
-    memory = DeviceMemory();    // first, so that old and new memory never exist side by side
+    forget_recordings();      // they hold the old address
+    memory = DeviceMemory();  // first, so that old and new memory never exist side by side
     memory = DeviceMemory(bytes);
   }
   return memory.data();

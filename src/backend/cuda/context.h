@@ -32,7 +32,9 @@ class Context {
   /// The GPU of this context, for the calling thread, and the right to launch on its stream.
   class Use {
    public:
-    explicit Use(Context& context) : lock_(context.mutex_) { check(cudaSetDevice(context.device_), "choosing the GPU"); }
+    explicit Use(Context& context) : lock_(context.mutex_) {
+      check(cudaSetDevice(context.device_), "choosing the GPU");
+    }
 
    private:
     std::unique_lock<std::recursive_mutex> lock_;

@@ -23,7 +23,8 @@ CublasLt open() {
   void* library = dlopen(kLibrary.c_str(), RTLD_NOW | RTLD_LOCAL);  // stays open for the life of the process
   if (library == nullptr) {
     const char* reason = dlerror();
-    throw Error(ErrorCode::kDevice, "cuda: cannot open " + kLibrary + (reason == nullptr ? "" : std::string(": ") + reason));
+    throw Error(ErrorCode::kDevice,
+                "cuda: cannot open " + kLibrary + (reason == nullptr ? "" : std::string(": ") + reason));
   }
   CublasLt table{};
   find(library, "cublasLtCreate", table.create);

@@ -126,8 +126,8 @@ std::unique_ptr<Backend> make_cuda_backend(int device) {
   int n_devices = 0;
   cuda::check(cudaGetDeviceCount(&n_devices), "counting GPUs");
   if (device < 0 || device >= n_devices) {
-    throw Error(ErrorCode::kDevice, "cuda: there is no GPU " + std::to_string(device) + ", this machine has " +
-                                        std::to_string(n_devices));
+    throw Error(ErrorCode::kDevice,
+                "cuda: there is no GPU " + std::to_string(device) + ", this machine has " + std::to_string(n_devices));
   }
   return std::make_unique<cuda::CudaBackend>(device);
 }

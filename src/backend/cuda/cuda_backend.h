@@ -71,7 +71,12 @@ class CudaBackend final : public Backend {
                                              WeightFormat format) override;
   std::unique_ptr<ConvStemWeight> make_conv_stem(std::span<const HostTensor, 3> weights,
                                                  std::span<const HostTensor, 3> biases, WeightFormat format) override;
+  std::unique_ptr<LogMelFilter> make_log_mel(std::span<const float> window, std::span<const float> bank, int n_mels,
+                                             int hop_samples) override;
 
+  void log_mel(ConstTensorView samples, std::span<const std::int32_t> sample_begin, const LogMelFilter& filter,
+               TensorView y) override;
+  void cut_columns(ConstTensorView x, std::span<const ColumnRange> pieces, TensorView y) override;
   void linear(ConstTensorView x, const LinearWeight& w, TensorView y, const LinearOptions& options) override;
   void gate_up_silu(ConstTensorView x, const LinearWeight& gate_up, TensorView y) override;
   void layer_norm(ConstTensorView x, ConstTensorView weight, ConstTensorView bias, float eps, TensorView y) override;

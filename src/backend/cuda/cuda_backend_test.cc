@@ -208,13 +208,13 @@ TEST_F(CudaTest, ConvStemAgreesWithReference) {
     const auto run = [&](Backend& backend) {
       const auto stem = backend.make_conv_stem(weights, biases, WeightFormat::kBf16);
       const Input input(backend, x, {c.n_chunks, c.height, c.width});
-      const ActOutput y(backend,
-                        {c.n_chunks * conv_out_length(c.width, 3), c.channels * conv_out_length(c.height, 3)});
+      const ActOutput y(backend, {c.n_chunks * conv_out_length(c.width, 3), c.channels * conv_out_length(c.height, 3)});
       backend.conv_stem(input, *stem, y);
       return y.read();
     };
     // Two planes in between are rounded to bf16: each sum of 9 * channels products is off by a few parts in a thousand.
-    expect_close_bf16(run(*cuda_), run(*reference_), 2e-2f, Shape({c.channels, c.n_chunks, c.height, c.width}).to_string());
+    expect_close_bf16(run(*cuda_), run(*reference_), 2e-2f,
+                      Shape({c.channels, c.n_chunks, c.height, c.width}).to_string());
   }
 }
 

@@ -13,7 +13,8 @@ constexpr std::size_t kMaxPlans = 4096;                         // prefills come
 
 struct Layout {
   Layout(cudaDataType_t type, std::int64_t rows, std::int64_t cols) {
-    check(cublaslt().layout_create(&handle, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols), rows),
+    check(cublaslt().layout_create(&handle, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols),
+                                   rows),
           "matrix layout");
   }
   Layout(const Layout&) = delete;
@@ -42,7 +43,9 @@ struct Description {
 // cuBLASLt is column-major: its A is w^T (stored as in x out, transposed back), its B is x^T, its D is y^T.
 struct Matmul::Plan {
   explicit Plan(const Product& p)
-      : a(CUDA_R_16BF, p.in, p.out), b(CUDA_R_16BF, p.in, p.rows), d(p.f32_output ? CUDA_R_32F : CUDA_R_16BF, p.out, p.rows) {}
+      : a(CUDA_R_16BF, p.in, p.out),
+        b(CUDA_R_16BF, p.in, p.rows),
+        d(p.f32_output ? CUDA_R_32F : CUDA_R_16BF, p.out, p.rows) {}
   void set_bias(const Product& p) {
     const void* bias = p.f32_output ? static_cast<const void*>(p.bias) : p.bias_bf16;
     description.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);

@@ -14,11 +14,11 @@ namespace qasr::cuda {
 
 /// y = x w^T, or y += x w^T, f32 sums.
 struct Product {
-  const __nv_bfloat16* x = nullptr;  ///< [rows, in]
-  const __nv_bfloat16* w = nullptr;  ///< [out, in]
+  const __nv_bfloat16* x = nullptr;          ///< [rows, in]
+  const __nv_bfloat16* w = nullptr;          ///< [out, in]
   const float* bias = nullptr;               ///< [out] or null
   const __nv_bfloat16* bias_bf16 = nullptr;  ///< the same, for bf16 outputs
-  void* y = nullptr;                 ///< [rows, out], f32 or bf16
+  void* y = nullptr;                         ///< [rows, out], f32 or bf16
   std::int64_t rows = 0, out = 0, in = 0;
   bool f32_output = false;
   bool accumulate = false;

@@ -10,7 +10,8 @@ namespace qasr::cuda {
 constexpr std::int64_t kSkinnyRows = 8;
 
 /// Backend::linear for 1 <= rows <= kSkinnyRows.
-void skinny_linear(Context& context, ConstTensorView x, const CudaLinear& w, TensorView y, const LinearOptions& options);
+void skinny_linear(Context& context, ConstTensorView x, const CudaLinear& w, TensorView y,
+                   const LinearOptions& options);
 
 /// Backend::gate_up_silu for 1 <= rows <= kSkinnyRows.
 void skinny_gate_up_silu(Context& context, ConstTensorView x, const CudaLinear& gate_up, TensorView y);

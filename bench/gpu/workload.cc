@@ -1,0 +1,189 @@
+#include "workload.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "model/search.h"
+#include "weights/synthetic_checkpoint.h"
+
+namespace qasr::bench {
+namespace {
+
+constexpr int kSampleRate = 16000;
+constexpr double kNoise_s = 150;
+
+std::vector<float> make_noise() {
+  std::vector<float> samples(static_cast<std::size_t>(kNoise_s * kSampleRate));
+  std::uint32_t state = 1;
+  for (float& sample : samples) {
+    state = state * 1664525u + 1013904223u;
+    sample = static_cast<float>(static_cast<std::int32_t>(state)) * 4e-11f;
+  }
+  return samples;
+}
+
+int new_tokens(double clip_s) { return static_cast<int>(clip_s * kTokensPerSecond); }
+
+}  // namespace
+
+Workload::Workload(Backend& backend, const std::string& model)
+    : backend_(backend),
+      files_(synthetic_checkpoint(synthetic_model(model))),
+      config_(parse_model_config(files_)),
+      log_mel_({.n_mels = config_.audio.n_mels}),
+      front_end_(log_mel_, backend),
+      noise_(make_noise()) {
+  const WeightStore weights(files_, config_);
+  const WeightPacker packer(weights, backend, backend.default_weights());
+  encoder_ = std::make_unique<AudioEncoder>(config_.audio, packer);
+  decoder_ = std::make_unique<TextDecoder>(config_.text, config_.audio_token_id, packer);
+}
+
+// Clips start at different places of the noise.
+std::vector<std::span<const float>> Workload::clips(int n_clips, double clip_s) const {
+  const auto n = static_cast<std::size_t>(clip_s * kSampleRate);
+  QASR_CHECK(n <= noise_.size());
+  std::vector<std::span<const float>> list;
+  for (int clip = 0; clip < n_clips; ++clip) {
+    list.push_back(std::span(noise_).subspan(static_cast<std::size_t>(clip) * 997 % (noise_.size() - n + 1), n));
+  }
+  return list;
+}
+
+void Workload::compute_log_mels(int n_clips, double clip_s) {
+  features_ = front_end_.compute(clips(n_clips, clip_s), front_end_workspace_);
+}
+
+void Workload::encode() { encoder_->forward(features_, ShortClipPadding::kOfficial, encoder_workspace_, embeddings_); }
+
+std::vector<std::int32_t> Workload::prompt(int n_audio_tokens) const {
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(kPromptTokens + n_audio_tokens), config_.audio_token_id);
+  for (int i = 0; i < kPromptTokens; ++i) ids[static_cast<std::size_t>(i < 9 ? i : i + n_audio_tokens)] = 100 + i;
+  return ids;
+}
+
+void Workload::make_pool(std::int64_t n_positions) {
+  sequences_.clear();
+  if (pool_ != nullptr && pool_->n_positions() >= n_positions) return;
+  pool_.reset();
+  pool_ = std::make_unique<KvPool>(backend_, config_.text, n_positions, DType::kBf16);
+}
+
+void Workload::prefill(int n_new_tokens) {
+  const auto n_clips = static_cast<std::int64_t>(features_.size());
+  const int n_audio = encoder_->n_audio_tokens(features_[0].n_frames);
+  const std::vector<std::int32_t> ids = prompt(n_audio);
+  const int n_positions = static_cast<int>(ids.size()) + n_new_tokens;
+  make_pool(n_clips * (n_positions / KvPool::kPageTokens + 1) * KvPool::kPageTokens);
+  for (std::int64_t clip = 0; clip < n_clips; ++clip) {
+    sequences_.emplace_back(*pool_);
+    sequences_.back().reserve(n_positions);
+  }
+  std::vector<PrefillInput> inputs;
+  const ConstTensorView audio = embeddings_.view();
+  for (std::int64_t clip = 0; clip < n_clips; ++clip) {
+    inputs.push_back({&sequences_[static_cast<std::size_t>(clip)], ids, audio.slice_rows(clip * n_audio, n_audio)});
+  }
+  first_ids_.resize(inputs.size());
+  decoder_->prefill(inputs, decoder_workspace_, first_ids_);
+}
+
+// Until everything called so far is done.
+void Workload::wait(ConstTensorView view) {
+  float value = 0;
+  backend_.download({view.data, DType::kF32, {1}}, &value);
+}
+
+StageTimes Workload::run(int n_clips, double clip_s, int n_tokens) {
+  if (n_tokens == 0) n_tokens = new_tokens(clip_s);
+  StageTimes times;
+  double start = now_s();
+  const auto lap = [&start](double& stage) {
+    const double now = now_s();
+    stage = now - start;
+    start = now;
+  };
+  compute_log_mels(n_clips, clip_s);
+  wait(front_end_workspace_.values.view());
+  lap(times.log_mel);
+  encode();
+  wait(embeddings_.view());
+  lap(times.encoder);
+  prefill(n_tokens);
+  lap(times.prefill);
+  std::vector<SearchInput> inputs;
+  for (std::size_t clip = 0; clip < sequences_.size(); ++clip) {
+    inputs.push_back({&sequences_[clip], first_ids_[clip], n_tokens});
+  }
+  const std::vector<SearchResult> results = greedy_search(*decoder_, inputs, {}, decoder_workspace_);
+  QASR_CHECK(results.back().ids.size() == static_cast<std::size_t>(n_tokens));
+  lap(times.decode);
+  return times;
+}
+
+double Workload::first_token_s(double clip_s) {
+  const double start = now_s();
+  compute_log_mels(1, clip_s);
+  encode();
+  prefill(64);
+  return now_s() - start;
+}
+
+double Workload::encoder_s(int n_clips, double clip_s) {
+  compute_log_mels(n_clips, clip_s);
+  encode();
+  wait(embeddings_.view());
+  const double start = now_s();
+  encode();
+  wait(embeddings_.view());
+  return now_s() - start;
+}
+
+double Workload::decode_step_s(int n_sequences, int n_positions, int n_steps) {
+  const int n_past = n_positions - n_steps / 2;
+  make_pool(std::int64_t{n_sequences} * ((n_positions + n_steps) / KvPool::kPageTokens + 2) * KvPool::kPageTokens);
+  std::vector<KvSequence*> sequences;
+  sequences_.reserve(static_cast<std::size_t>(n_sequences));
+  for (int s = 0; s < n_sequences; ++s) {
+    sequences_.emplace_back(*pool_);
+    sequences_.back().reserve(n_positions + n_steps);
+    sequences_.back().advance(n_past);  // positions of earlier runs: their contents do not matter here
+  }
+  for (KvSequence& sequence : sequences_) sequences.push_back(&sequence);
+  std::vector<std::int32_t> ids(sequences.size(), 100);
+  const int ahead = decoder_->run_ahead_steps();
+  double seconds = 0;
+  for (int round = 0; round < 2; ++round) {  // the second counts
+    for (KvSequence& sequence : sequences_) sequence.truncate(n_past);
+    const double start = now_s();
+    decoder_->start_steps(ids, decoder_workspace_);
+    for (int step = 0; step < n_steps + ahead; ++step) {
+      if (step < n_steps) decoder_->enqueue_step(sequences, decoder_workspace_);
+      if (step >= ahead) decoder_->read_step(decoder_workspace_, ids);
+    }
+    seconds = now_s() - start;
+  }
+  return seconds / n_steps;
+}
+
+double Workload::decode_weight_bytes() const {
+  const TextDecoderConfig& c = config_.text;
+  const double hidden = c.hidden, heads = static_cast<double>(c.n_heads) * c.head_dim;
+  const double kv = 2.0 * c.n_kv_heads * c.head_dim;
+  const double layer = hidden * (heads + kv) + heads * hidden + 3.0 * hidden * c.d_ff;
+  return 2 * (layer * c.n_layers + hidden * c.vocab);
+}
+
+double Workload::kv_bytes_per_position() const {
+  return static_cast<double>(KvPool::bytes_per_position(config_.text, DType::kBf16));
+}
+
+double Workload::encoder_macs_per_second() const {
+  const AudioEncoderConfig& c = config_.audio;
+  const double d = c.d_model, channels = c.conv_channels, mels = c.n_mels;
+  const double convs = mels / 2 * 50 * 9 * channels + (mels / 4 * 25 + mels / 8 * 13) * 9 * channels * channels;
+  const double layer = 4 * d * d + 2 * d * c.d_ff;
+  return convs + 13 * (channels * mels / 8 * d + layer * c.n_layers + d * d + d * c.output_dim);
+}
+
+}  // namespace qasr::bench

@@ -1,0 +1,84 @@
+// A model of the true size with synthetic weights on one backend, and the stages of transcribing a batch of clips with
+// forced numbers of tokens: 3.5 per second of audio, end tokens ignored.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "audio/log_mel.h"
+#include "backend/backend.h"
+#include "model/audio_encoder.h"
+#include "model/front_end.h"
+#include "model/kv_cache.h"
+#include "model/text_decoder.h"
+#include "weights/checkpoint_files.h"
+#include "weights/weight_store.h"
+
+namespace qasr::bench {
+
+constexpr double kTokensPerSecond = 3.5;
+constexpr int kPromptTokens = 15;  // around the audio, as the official template without context
+
+inline double now_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Seconds of each stage of one batch.
+struct StageTimes {
+  double log_mel = 0, encoder = 0, prefill = 0, decode = 0;
+  double total() const { return log_mel + encoder + prefill + decode; }
+};
+
+class Workload {
+ public:
+  /// @param model  a name of synthetic_model_names()
+  Workload(Backend& backend, const std::string& model);
+
+  /// Transcribes `n_clips` clips of `clip_s` seconds as one batch; samples are in host memory, ids end there.
+  ///   n_tokens  per clip; 0: 3.5 per second
+  StageTimes run(int n_clips, double clip_s, int n_tokens = 0);
+  /// From samples in host memory to the first id.
+  double first_token_s(double clip_s);
+  /// Seconds of one decode step of `n_sequences` sequences of about `n_positions` positions.
+  double decode_step_s(int n_sequences, int n_positions, int n_steps);
+  /// Seconds of the encoder over `n_clips` clips.
+  double encoder_s(int n_clips, double clip_s);
+
+  /// Bytes a decode step reads of weights.
+  double decode_weight_bytes() const;
+  double kv_bytes_per_position() const;
+  /// Multiply-adds of the encoder's products and convolutions per second of audio.
+  double encoder_macs_per_second() const;
+  const ModelConfig& config() const { return config_; }
+
+ private:
+  std::vector<std::span<const float>> clips(int n_clips, double clip_s) const;
+  void compute_log_mels(int n_clips, double clip_s);
+  void encode();
+  void prefill(int n_new_tokens);
+  std::vector<std::int32_t> prompt(int n_audio_tokens) const;
+  void make_pool(std::int64_t n_positions);
+  void wait(ConstTensorView view);
+
+  Backend& backend_;
+  CheckpointFiles files_;
+  ModelConfig config_;
+  LogMel log_mel_;
+  FrontEnd front_end_;
+  std::unique_ptr<AudioEncoder> encoder_;
+  std::unique_ptr<TextDecoder> decoder_;
+  std::vector<float> noise_;
+
+  FrontEndWorkspace front_end_workspace_;
+  std::span<const AudioFeatures> features_;
+  EncoderWorkspace encoder_workspace_;
+  DeviceTensor embeddings_;
+  DecoderWorkspace decoder_workspace_;
+  std::unique_ptr<KvPool> pool_;
+  std::vector<KvSequence> sequences_;
+  std::vector<std::int32_t> first_ids_;
+};
+
+}  // namespace qasr::bench
