@@ -137,6 +137,7 @@ bool built_with_cuda() { return true; }
 std::string cuda_problem() {
   int n_devices = 0;
   const cudaError_t status = cudaGetDeviceCount(&n_devices);
+  if (status == cudaErrorInsufficientDriver) return "cuda: no GPU driver, or one older than this program needs";
   if (status != cudaSuccess) return std::string("cuda: no usable GPU: ") + cudaGetErrorString(status);
   return n_devices == 0 ? "cuda: this machine has no GPU" : "";
 }
