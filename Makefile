@@ -64,8 +64,8 @@ endif
 check-fullsize: build ## synthetic checkpoints of the true 0.6B and 1.7B sizes against the reference (memory: 12 GB)
 	ctest --test-dir build/release --output-on-failure --no-tests=error -L fullsize
 
-format: ## clang-format on every C++ file
-	git ls-files '*.h' '*.cc' | xargs clang-format -i --style=file
+format: ## clang-format on every C++ and CUDA file
+	git ls-files '*.h' '*.cc' '*.cu' '*.cuh' | xargs clang-format -i --style=file
 
 lint: build ## clang-tidy on the library and the program (needs clang-tidy)
 	git ls-files 'src/*.cc' 'apps/*.cc' | grep -v _test.cc | xargs -P $(JOBS) -n 4 clang-tidy --quiet -p build/release

@@ -7,7 +7,7 @@
 namespace qasr::cuda {
 namespace {
 
-// ---- device ----------------------------------------------------------------------------------------------------------
+// ---- device ---------------------------------------------------------------------------------------------------------
 
 constexpr int kThreads = 256, kParts = 32;
 constexpr std::int32_t kNone = 0x7fffffff;
@@ -60,7 +60,7 @@ __global__ void row_kernel(const Best* parts, std::int32_t* ids) {
 
 }  // namespace
 
-// ---- launch ----------------------------------------------------------------------------------------------------------
+// ---- launch ---------------------------------------------------------------------------------------------------------
 
 void CudaBackend::argmax_ids(ConstTensorView x, const LinearWeight& head, TensorView logits, TensorView ids) {
   check_ids(ids, x.rows());
@@ -71,7 +71,7 @@ void CudaBackend::argmax_ids(ConstTensorView x, const LinearWeight& head, Tensor
   const auto rows = static_cast<unsigned>(x.rows());
   Best* parts = context_.scratch<Best>(Scratch::kArgmax, x.rows() * kParts);
   part_kernel<<<dim3(kParts, rows), kThreads, 0, context_.stream()>>>(logits.as<float>(),
-                                                                     static_cast<int>(logits.cols()), parts);
+                                                                      static_cast<int>(logits.cols()), parts);
   row_kernel<<<rows, kParts, 0, context_.stream()>>>(parts, ids.as<std::int32_t>());
   check_launch("argmax_logits");
 }

@@ -9,7 +9,7 @@
 namespace qasr::cuda {
 namespace {
 
-// ---- device ----------------------------------------------------------------------------------------------------------
+// ---- device ---------------------------------------------------------------------------------------------------------
 
 struct BlockKeys {
   const Bf16 *first_key, *first_value;
@@ -26,13 +26,19 @@ __global__ __launch_bounds__(kTileThreads) void blocks_kernel(const Bf16* qkv, c
   const std::int32_t begin = tiles[3 * blockIdx.x], end = tiles[3 * blockIdx.x + 1], row = tiles[3 * blockIdx.x + 2];
   const std::int64_t width = static_cast<std::int64_t>(n_heads) * kDim, stride = 3 * width;
   const std::int64_t head = static_cast<std::int64_t>(blockIdx.y) * kDim;
-  const QueryTile tile{qkv + row * stride + head, y + row * width + head,  stride, width,
-                       min(kTileQueries, end - row), row - begin, end - begin, scale};
+  const QueryTile tile{qkv + row * stride + head,
+                       y + row * width + head,
+                       stride,
+                       width,
+                       min(kTileQueries, end - row),
+                       row - begin,
+                       end - begin,
+                       scale};
   const Bf16* keys = qkv + begin * stride + width + head;
   attend_tile<kDim, false>(tile, BlockKeys{keys, keys + width, stride}, reinterpret_cast<Bf16*>(shared));
 }
 
-// ---- launch ----------------------------------------------------------------------------------------------------------
+// ---- launch ---------------------------------------------------------------------------------------------------------
 
 template <int kDim>
 void launch(Context& context, const Bf16* qkv, const std::int32_t* tiles, std::size_t n_tiles, int n_heads, Bf16* y) {

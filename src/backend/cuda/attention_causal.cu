@@ -13,7 +13,7 @@
 namespace qasr::cuda {
 namespace {
 
-// ---- device ----------------------------------------------------------------------------------------------------------
+// ---- device ---------------------------------------------------------------------------------------------------------
 
 //   grid (n_tiles, n_heads); tiles with many keys come last in a sequence, so blocks start from the end
 template <int kDim>
@@ -24,13 +24,13 @@ __global__ __launch_bounds__(kTileThreads) void causal_kernel(const Bf16* q, con
   const int sequence = entry[0], row = entry[1], head = blockIdx.y;
   const int past = tables.n_past[sequence], begin = tables.row_begin[sequence], end = tables.row_begin[sequence + 1];
   const std::int64_t width = static_cast<std::int64_t>(n_heads) * kDim, at = row * width + head * kDim;
-  const QueryTile tile{q + at,          y + at, width, width, min(kTileQueries, end - row), past + row - begin,
-                       past + end - begin, scale};
+  const QueryTile tile{
+      q + at, y + at, width, width, min(kTileQueries, end - row), past + row - begin, past + end - begin, scale};
   const PagedKeys keys{layer, tables.pages + tables.page_begin[sequence], layout, head / (n_heads / layout.n_kv_heads)};
   attend_tile<kDim, true>(tile, keys, reinterpret_cast<Bf16*>(shared));
 }
 
-// ---- launch ----------------------------------------------------------------------------------------------------------
+// ---- launch ---------------------------------------------------------------------------------------------------------
 
 template <int kDim>
 void launch(Context& context, const CausalCall& call, std::int64_t n_tiles) {
@@ -39,7 +39,7 @@ void launch(Context& context, const CausalCall& call, std::int64_t n_tiles) {
   allow_shared_bytes(causal_kernel<kDim>, kShared);
   const dim3 grid(static_cast<unsigned>(n_tiles), static_cast<unsigned>(call.n_heads));
   causal_kernel<kDim><<<grid, kTileThreads, kShared, context.stream()>>>(call.q, call.layer, call.tables, call.layout,
-                                                                       call.n_heads, call.scale, call.y);
+                                                                         call.n_heads, call.scale, call.y);
   check_launch("attention_causal");
 }
 

@@ -10,7 +10,7 @@
 namespace qasr::cuda {
 namespace {
 
-// ---- device ----------------------------------------------------------------------------------------------------------
+// ---- device ---------------------------------------------------------------------------------------------------------
 
 constexpr int kWarps = 4;
 constexpr int kSplitGrain = 64;  // positions; a split starts at a multiple
@@ -42,7 +42,7 @@ __device__ void merge(Partial& into, const Partial& other) {
 
 template <int kDim, int kGroup>
 struct DecodeShape {
-  static constexpr int kLanes = kDim / 8;           // lanes of one key
+  static constexpr int kLanes = kDim / 8;             // lanes of one key
   static constexpr int kKeysAtOnce = kWarp / kLanes;  // keys of one load
   static constexpr int kLoads = 8;
   static constexpr int kTileKeys = kKeysAtOnce * kLoads;
@@ -200,7 +200,7 @@ __global__ void combine_kernel(CausalCall call, Parts parts, int n_splits) {
   call.y[head * kDim + threadIdx.x] = __float2bfloat16(sum / total);
 }
 
-// ---- launch ----------------------------------------------------------------------------------------------------------
+// ---- launch ---------------------------------------------------------------------------------------------------------
 
 // Enough blocks that the last ones to finish keep few multiprocessors waiting; it depends on the number of sequences
 // only, so a recorded graph serves sequences of any length.

@@ -16,7 +16,7 @@ constexpr int kTileStride = kDim + 8;
 
 /// Bytes of shared memory: keys and values, two tiles each.
 template <int kDim>
-constexpr int kTileSharedBytes = 2 * 2 * kTileKeys * kTileStride<kDim> * 2;
+constexpr int kTileSharedBytes = 2 * 2 * kTileKeys* kTileStride<kDim> * 2;
 
 struct QueryTile {
   const Bf16* q;  // first query, rows `q_stride` elements apart
@@ -155,9 +155,10 @@ __device__ void add_values(const float (&weights)[8][4], const Bf16* values, War
   const int lane = threadIdx.x % kWarp;
 #pragma unroll
   for (int k = 0; k < kTileKeys / 16; ++k) {
-    const std::uint32_t a[4] = {
-        pack_bf16(weights[2 * k][0], weights[2 * k][1]), pack_bf16(weights[2 * k][2], weights[2 * k][3]),
-        pack_bf16(weights[2 * k + 1][0], weights[2 * k + 1][1]), pack_bf16(weights[2 * k + 1][2], weights[2 * k + 1][3])};
+    const std::uint32_t a[4] = {pack_bf16(weights[2 * k][0], weights[2 * k][1]),
+                                pack_bf16(weights[2 * k][2], weights[2 * k][3]),
+                                pack_bf16(weights[2 * k + 1][0], weights[2 * k + 1][1]),
+                                pack_bf16(weights[2 * k + 1][2], weights[2 * k + 1][3])};
     const Bf16* row = values + (k * 16 + lane % 16) * kTileStride<kDim> + (lane / 16) * 8;
 #pragma unroll
     for (int n = 0; n < kDim / 16; ++n) {

@@ -21,7 +21,7 @@ struct Plane {
   }
 };
 
-// ---- device ----------------------------------------------------------------------------------------------------------
+// ---- device ---------------------------------------------------------------------------------------------------------
 
 constexpr int kThreads = 256;
 constexpr int kFirstPositions = 32;  // positions a block of the first convolution computes
@@ -101,7 +101,7 @@ __global__ void turn_kernel(const Bf16* x, Plane plane, const float* bias, int c
   }
 }
 
-// ---- launch ----------------------------------------------------------------------------------------------------------
+// ---- launch ---------------------------------------------------------------------------------------------------------
 
 // Patches of a pass: enough rows to fill the machine, few enough that they do not need gigabytes.
 constexpr std::int64_t kPatchBytes = std::int64_t{256} << 20;
@@ -127,7 +127,7 @@ void CudaBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorVi
   const auto convolve = [&](const Bf16* from, Plane before, Plane after, std::int64_t n, int conv, Bf16* to) {
     const std::int64_t rows = n * after.positions();
     patches_kernel<<<static_cast<unsigned>(rows), kThreads, 0, context_.stream()>>>(from, before, after, channels,
-                                                                                   patches);
+                                                                                    patches);
     matmul_.run({.x = patches, .w = stem.rest[conv]->w(), .y = to, .rows = rows, .out = channels, .in = 9 * channels});
   };
   for (std::int64_t begin = 0; begin < n_chunks; begin += pass) {

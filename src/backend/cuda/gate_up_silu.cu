@@ -7,7 +7,7 @@
 namespace qasr::cuda {
 namespace {
 
-// ---- device ----------------------------------------------------------------------------------------------------------
+// ---- device ---------------------------------------------------------------------------------------------------------
 
 //   product [rows, 2 d_ff] bf16    y [rows, d_ff] bf16; eight elements a thread
 __global__ void silu_mul_kernel(const Bf16* product, int d_ff, std::int64_t n, Bf16* y) {
@@ -24,7 +24,7 @@ __global__ void silu_mul_kernel(const Bf16* product, int d_ff, std::int64_t n, B
                                                  pack_bf16(gate[4], gate[5]), pack_bf16(gate[6], gate[7]));
 }
 
-// ---- launch ----------------------------------------------------------------------------------------------------------
+// ---- launch ---------------------------------------------------------------------------------------------------------
 
 constexpr int kThreads = 256;
 
@@ -37,11 +37,11 @@ void CudaBackend::gate_up_silu(ConstTensorView x, const LinearWeight& gate_up, T
   const auto& w = static_cast<const CudaLinear&>(gate_up);
   if (x.rows() <= kSkinnyRows) return skinny_gate_up_silu(context_, x, w, y);
   Bf16* product = context_.scratch<Bf16>(Scratch::kProduct, x.rows() * w.out_features());
-  matmul_.run({.x = x.as<Bf16>(), .w = w.w(), .y = product, .rows = x.rows(), .out = w.out_features(),
-               .in = w.in_features()});
+  matmul_.run(
+      {.x = x.as<Bf16>(), .w = w.w(), .y = product, .rows = x.rows(), .out = w.out_features(), .in = w.in_features()});
   const std::int64_t n = y.shape.elements();
   silu_mul_kernel<<<blocks_for(n / 8, kThreads), kThreads, 0, context_.stream()>>>(product, static_cast<int>(y.cols()),
-                                                                                 n, y.as<Bf16>());
+                                                                                   n, y.as<Bf16>());
   check_launch("gate_up_silu");
 }
 

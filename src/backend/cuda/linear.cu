@@ -8,7 +8,7 @@
 namespace qasr::cuda {
 namespace {
 
-// ---- device ----------------------------------------------------------------------------------------------------------
+// ---- device ---------------------------------------------------------------------------------------------------------
 
 __device__ float finish_value(float value, const float* bias, std::int64_t column, bool with_gelu) {
   if (bias != nullptr) value += bias[column];
@@ -37,7 +37,7 @@ __global__ void finish_f32_kernel(const float* product, float* y, const float* b
   y[at] = accumulate ? y[at] + value : value;
 }
 
-// ---- launch ----------------------------------------------------------------------------------------------------------
+// ---- launch ---------------------------------------------------------------------------------------------------------
 
 constexpr int kThreads = 256;
 
@@ -74,8 +74,8 @@ void CudaBackend::linear(ConstTensorView x, const LinearWeight& weight, TensorVi
     finish_f32_kernel<<<blocks_for(n, kThreads), kThreads, 0, context_.stream()>>>(
         static_cast<const float*>(product), y.as<float>(), missing_bias, cols, n, with_gelu, apart);
   } else {
-    finish_bf16_kernel<<<blocks_for(n / 8, kThreads), kThreads, 0, context_.stream()>>>(y.as<Bf16>(), missing_bias, cols,
-                                                                                      n, with_gelu);
+    finish_bf16_kernel<<<blocks_for(n / 8, kThreads), kThreads, 0, context_.stream()>>>(y.as<Bf16>(), missing_bias,
+                                                                                        cols, n, with_gelu);
   }
   check_launch("linear");
 }

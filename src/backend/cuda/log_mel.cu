@@ -13,8 +13,8 @@
 namespace qasr::cuda {
 namespace {
 
-constexpr int kFrames = 32;        // frames a block computes
-constexpr int kBinsEach = 8;       // bins and frames a thread computes
+constexpr int kFrames = 32;   // frames a block computes
+constexpr int kBinsEach = 8;  // bins and frames a thread computes
 constexpr int kFramesEach = 4;
 constexpr int kFrameGroups = kFrames / kFramesEach;
 constexpr float kEnergyFloor = 1e-10f, kDynamicRangeDecades = 8.0f;
@@ -23,9 +23,9 @@ constexpr float kEnergyFloor = 1e-10f, kDynamicRangeDecades = 8.0f;
 class CudaLogMelFilter final : public LogMelFilter {
  public:
   CudaLogMelFilter(int n_mels_, int hop) : LogMelFilter(n_mels_, hop) {}
-  DeviceMemory window;    // [window]
-  DeviceMemory cosines;   // [window / 2 + 1, padded bins]
-  DeviceMemory sines;     // the same
+  DeviceMemory window;                   // [window]
+  DeviceMemory cosines;                  // [window / 2 + 1, padded bins]
+  DeviceMemory sines;                    // the same
   DeviceMemory first_bin, first_weight;  // [n_mels], [n_mels + 1]: the bins of a filter that are not zero
   DeviceMemory weights;
   int window_samples = 0, padded_bins = 0;
@@ -37,7 +37,7 @@ struct Spectrum {
   int window_samples, padded_bins, hop_samples, n_mels;
 };
 
-// ---- device ----------------------------------------------------------------------------------------------------------
+// ---- device ---------------------------------------------------------------------------------------------------------
 
 // Orders floats of either sign as unsigned integers, for atomicMax.
 __device__ unsigned ordered_bits(float value) {
@@ -66,7 +66,8 @@ struct Jobs {
 // Shared memory: even and odd parts [window / 2 + 1, kFrames] each; power [padded_bins, kFrames] takes their place.
 __global__ void spectrum_kernel(const float* samples, Jobs jobs, Spectrum s, float* y, unsigned* maxima) {
   extern __shared__ float shared[];
-  const int half = s.window_samples / 2, recording = jobs.blocks[2 * blockIdx.x], first = jobs.blocks[2 * blockIdx.x + 1];
+  const int half = s.window_samples / 2, recording = jobs.blocks[2 * blockIdx.x],
+            first = jobs.blocks[2 * blockIdx.x + 1];
   const int n_samples = jobs.sample_begin[recording + 1] - jobs.sample_begin[recording];
   const int n_frames = jobs.frame_begin[recording + 1] - jobs.frame_begin[recording];
   const float* from = samples + jobs.sample_begin[recording];
@@ -79,7 +80,8 @@ __global__ void spectrum_kernel(const float* samples, Jobs jobs, Spectrum s, flo
     if (frame < n_frames) {
       const int start = frame * s.hop_samples - half;
       a = s.window[n] * reflected(from, n_samples, start + n);
-      if (n > 0 && n < half) b = s.window[s.window_samples - n] * reflected(from, n_samples, start + s.window_samples - n);
+      if (n > 0 && n < half)
+        b = s.window[s.window_samples - n] * reflected(from, n_samples, start + s.window_samples - n);
     }
     even[i] = a + b;
     odd[i] = a - b;
@@ -165,7 +167,7 @@ __global__ void cut_kernel(const float* x, const std::int32_t* pieces, int width
   for (int i = threadIdx.x; i < width; i += blockDim.x) to[i] = i < piece[2] ? from[i] : 0.0f;
 }
 
-// ---- launch ----------------------------------------------------------------------------------------------------------
+// ---- launch ---------------------------------------------------------------------------------------------------------
 
 template <typename T>
 DeviceMemory upload_vector(Context& context, const std::vector<T>& values) {
@@ -215,7 +217,8 @@ constexpr int kThreads = 256;
 std::unique_ptr<LogMelFilter> CudaBackend::make_log_mel(std::span<const float> window, std::span<const float> bank,
                                                         int n_mels, int hop_samples) {
   const int n_bins = static_cast<int>(window.size() / 2) + 1;
-  QASR_CHECK(window.size() % 2 == 0 && bank.size() == static_cast<std::size_t>(n_mels) * static_cast<std::size_t>(n_bins));
+  QASR_CHECK(window.size() % 2 == 0 &&
+             bank.size() == static_cast<std::size_t>(n_mels) * static_cast<std::size_t>(n_bins));
   const int padded_bins = static_cast<int>(ceil_div(n_bins, kBinsEach)) * kBinsEach;
   // Larger windows than a block has threads or shared memory for stay on the host.
   if (padded_bins / kBinsEach * kFrameGroups > kThreads) return nullptr;
@@ -247,11 +250,16 @@ void CudaBackend::log_mel(ConstTensorView samples, std::span<const std::int32_t>
   const std::int32_t* on_gpu = context_.upload_indices(jobs);
   unsigned* maxima = context_.scratch<unsigned>(Scratch::kProduct, static_cast<std::int64_t>(n_recordings));
   check(cudaMemsetAsync(maxima, 0, n_recordings * sizeof(unsigned), context_.stream()), "log_mel");
-  const Spectrum spectrum{filter.window.as<float>(),          filter.cosines.as<float>(),
-                          filter.sines.as<float>(),           filter.weights.as<float>(),
-                          filter.first_bin.as<std::int32_t>(), filter.first_weight.as<std::int32_t>(),
-                          filter.window_samples,              filter.padded_bins,
-                          filter.hop_samples(),               filter.n_mels()};
+  const Spectrum spectrum{filter.window.as<float>(),
+                          filter.cosines.as<float>(),
+                          filter.sines.as<float>(),
+                          filter.weights.as<float>(),
+                          filter.first_bin.as<std::int32_t>(),
+                          filter.first_weight.as<std::int32_t>(),
+                          filter.window_samples,
+                          filter.padded_bins,
+                          filter.hop_samples(),
+                          filter.n_mels()};
   const Jobs places{on_gpu, on_gpu + sample_begin.size(), on_gpu + first_job};
   const int rows = std::max(filter.window_samples + 2, filter.padded_bins);  // even and odd parts, or power
   const int shared_bytes = rows * kFrames * static_cast<int>(sizeof(float));
@@ -271,7 +279,7 @@ void CudaBackend::cut_columns(ConstTensorView x, std::span<const ColumnRange> pi
   const Context::Use use(context_);
   const dim3 grid(static_cast<unsigned>(y.shape[1]), static_cast<unsigned>(pieces.size()));
   cut_kernel<<<grid, 128, 0, context_.stream()>>>(x.as<float>(), context_.upload_indices(table),
-                                                 static_cast<int>(y.shape[2]), y.as<float>());
+                                                  static_cast<int>(y.shape[2]), y.as<float>());
   check_launch("cut_columns");
 }
 

@@ -6,7 +6,7 @@
 namespace qasr::cuda {
 namespace {
 
-// ---- device ----------------------------------------------------------------------------------------------------------
+// ---- device ---------------------------------------------------------------------------------------------------------
 
 //   x [rows, dim] f32    weight [dim]    y [rows, dim]; y may be x: a row is read before it is written
 template <typename Out>
@@ -33,7 +33,7 @@ __global__ void layer_norm_kernel(const float* x, const float* weight, const flo
   for (int i = threadIdx.x; i < dim; i += blockDim.x) store((row[i] - mean) * scale * weight[i] + bias[i], out + i);
 }
 
-// ---- launch ----------------------------------------------------------------------------------------------------------
+// ---- launch ---------------------------------------------------------------------------------------------------------
 
 constexpr int kThreads = 256;
 
@@ -46,7 +46,8 @@ void CudaBackend::rms_norm(ConstTensorView x, ConstTensorView weight, float eps,
   const auto rows = static_cast<unsigned>(x.rows());
   const int dim = static_cast<int>(x.cols());
   if (y.dtype == DType::kBf16) {
-    rms_norm_kernel<<<rows, kThreads, 0, context_.stream()>>>(x.as<float>(), weight.as<float>(), dim, eps, y.as<Bf16>());
+    rms_norm_kernel<<<rows, kThreads, 0, context_.stream()>>>(x.as<float>(), weight.as<float>(), dim, eps,
+                                                              y.as<Bf16>());
   } else {
     rms_norm_kernel<<<rows, kThreads, 0, context_.stream()>>>(x.as<float>(), weight.as<float>(), dim, eps,
                                                               y.as<float>());
@@ -62,11 +63,11 @@ void CudaBackend::layer_norm(ConstTensorView x, ConstTensorView weight, ConstTen
   const auto rows = static_cast<unsigned>(x.rows());
   const int dim = static_cast<int>(x.cols());
   if (y.dtype == DType::kBf16) {
-    layer_norm_kernel<<<rows, kThreads, 0, context_.stream()>>>(x.as<float>(), weight.as<float>(), bias.as<float>(), dim,
-                                                                eps, y.as<Bf16>());
+    layer_norm_kernel<<<rows, kThreads, 0, context_.stream()>>>(x.as<float>(), weight.as<float>(), bias.as<float>(),
+                                                                dim, eps, y.as<Bf16>());
   } else {
-    layer_norm_kernel<<<rows, kThreads, 0, context_.stream()>>>(x.as<float>(), weight.as<float>(), bias.as<float>(), dim,
-                                                                eps, y.as<float>());
+    layer_norm_kernel<<<rows, kThreads, 0, context_.stream()>>>(x.as<float>(), weight.as<float>(), bias.as<float>(),
+                                                                dim, eps, y.as<float>());
   }
   check_launch("layer_norm");
 }

@@ -11,7 +11,7 @@
 namespace qasr::cuda {
 namespace {
 
-// ---- device ----------------------------------------------------------------------------------------------------------
+// ---- device ---------------------------------------------------------------------------------------------------------
 
 constexpr int kWarps = 4;
 
@@ -78,7 +78,7 @@ __global__ void append_kernel(AppendArguments a) {
 
 }  // namespace
 
-// ---- launch ----------------------------------------------------------------------------------------------------------
+// ---- launch ---------------------------------------------------------------------------------------------------------
 
 void CudaBackend::qkv_norm_rope_append(ConstTensorView x, const QkvNormRope& p, const SequenceBatch& batch,
                                        KvCache& cache, TensorView q) {

@@ -6,7 +6,7 @@
 namespace qasr::cuda {
 namespace {
 
-// ---- device ----------------------------------------------------------------------------------------------------------
+// ---- device ---------------------------------------------------------------------------------------------------------
 
 constexpr int kWarps = 4;
 constexpr int kStep = 8 * kWarp;  // elements a warp reads of one row at once
@@ -74,8 +74,8 @@ __device__ void dot_products(const Bf16* x, int n_rows, const Bf16* const (&w)[k
 }
 
 template <int kRows, int kOutputs, typename Out>
-__global__ __launch_bounds__(kWarps* kWarp) void linear_kernel(const Bf16* x, int n_rows, const Bf16* w, int in, int out,
-                                                               Finish finish, Out* y) {
+__global__ __launch_bounds__(kWarps* kWarp) void linear_kernel(const Bf16* x, int n_rows, const Bf16* w, int in,
+                                                               int out, Finish finish, Out* y) {
   const int first = (blockIdx.x * kWarps + threadIdx.x / kWarp) * kOutputs;
   if (first >= out) return;
   const Bf16* w_rows[kOutputs];
@@ -131,7 +131,7 @@ __global__ __launch_bounds__(kWarps* kWarp) void gate_up_kernel(const Bf16* x, i
   }
 }
 
-// ---- launch ----------------------------------------------------------------------------------------------------------
+// ---- launch ---------------------------------------------------------------------------------------------------------
 
 // More outputs per warp use each read of x more often; fewer give enough warps to keep memory busy.
 template <int kRows, typename Out>
@@ -140,14 +140,11 @@ void launch_linear(Context& context, const Bf16* x, int n_rows, const CudaLinear
   const std::int64_t busy_warps = 8LL * context.n_multiprocessors();
   const auto grid = [&](int outputs) { return blocks_for(ceil_div(out, outputs), kWarps); };
   if (out >= 4 * busy_warps) {
-    linear_kernel<kRows, 4>
-        <<<grid(4), kWarps * kWarp, 0, context.stream()>>>(x, n_rows, w.w(), in, out, finish, y);
+    linear_kernel<kRows, 4><<<grid(4), kWarps * kWarp, 0, context.stream()>>>(x, n_rows, w.w(), in, out, finish, y);
   } else if (out >= 2 * busy_warps) {
-    linear_kernel<kRows, 2>
-        <<<grid(2), kWarps * kWarp, 0, context.stream()>>>(x, n_rows, w.w(), in, out, finish, y);
+    linear_kernel<kRows, 2><<<grid(2), kWarps * kWarp, 0, context.stream()>>>(x, n_rows, w.w(), in, out, finish, y);
   } else {
-    linear_kernel<kRows, 1>
-        <<<grid(1), kWarps * kWarp, 0, context.stream()>>>(x, n_rows, w.w(), in, out, finish, y);
+    linear_kernel<kRows, 1><<<grid(1), kWarps * kWarp, 0, context.stream()>>>(x, n_rows, w.w(), in, out, finish, y);
   }
   check_launch("linear");
 }
@@ -163,8 +160,8 @@ void launch_linear_rows(Context& context, const Bf16* x, int n_rows, const CudaL
 template <int kRows>
 void launch_gate_up(Context& context, const Bf16* x, int n_rows, const CudaLinear& w, Bf16* y) {
   const int in = static_cast<int>(w.in_features()), d_ff = static_cast<int>(w.out_features() / 2);
-  gate_up_kernel<kRows><<<blocks_for(ceil_div(d_ff, 2), kWarps), kWarps * kWarp, 0, context.stream()>>>(
-      x, n_rows, w.w(), in, d_ff, y);
+  gate_up_kernel<kRows>
+      <<<blocks_for(ceil_div(d_ff, 2), kWarps), kWarps * kWarp, 0, context.stream()>>>(x, n_rows, w.w(), in, d_ff, y);
   check_launch("gate_up_silu");
 }
 
