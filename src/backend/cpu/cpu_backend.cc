@@ -53,7 +53,8 @@ std::string CpuBackend::packed_layout() const {
   const isa::KernelTable& isa = context_.isa;
   std::string text = "cpu version " + std::to_string(kVersion);
   for (const std::size_t part : {isa.lanes, isa.panel_width, isa.quant_shape.depth_group}) {
-    text += " " + std::to_string(part);
+    text += ' ';
+    text += std::to_string(part);
   }
   return text + (isa.quant_shape.offset_weights ? " offset" : "");
 }
