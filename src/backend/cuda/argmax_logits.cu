@@ -2,6 +2,7 @@
 // The lowest index on ties; NaN never wins.
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/kernel_util.cuh"
+#include "backend/cuda/launch.h"
 #include "backend/op_checks.h"
 
 namespace qasr::cuda {
@@ -33,6 +34,8 @@ __device__ Best warp_best(Best best) {
 
 //   logits [rows, vocab]    parts [rows, kParts]; grid (kParts, rows)
 __global__ void part_kernel(const float* logits, int vocab, Best* parts) {
+  let_next_start();
+  wait_for_inputs();
   const float* row = logits + static_cast<std::int64_t>(blockIdx.y) * vocab;
   const int part_size = (vocab + kParts - 1) / kParts, begin = blockIdx.x * part_size;
   const int end = min(begin + part_size, vocab);
@@ -54,6 +57,8 @@ __global__ void part_kernel(const float* logits, int vocab, Best* parts) {
 
 // One warp per row: kParts is the size of a warp.
 __global__ void row_kernel(const Best* parts, std::int32_t* ids) {
+  let_next_start();
+  wait_for_inputs();
   const Best best = warp_best(parts[blockIdx.x * kParts + threadIdx.x]);
   if (threadIdx.x == 0) ids[blockIdx.x] = best.id == kNone ? 0 : best.id;
 }
@@ -70,10 +75,9 @@ void CudaBackend::argmax_ids(ConstTensorView x, const LinearWeight& head, Tensor
   linear(x, head, logits, {});
   const auto rows = static_cast<unsigned>(x.rows());
   Best* parts = context_.scratch<Best>(Scratch::kArgmax, x.rows() * kParts);
-  part_kernel<<<dim3(kParts, rows), kThreads, 0, context_.stream()>>>(logits.as<float>(),
-                                                                      static_cast<int>(logits.cols()), parts);
-  row_kernel<<<rows, kParts, 0, context_.stream()>>>(parts, ids.as<std::int32_t>());
-  check_launch("argmax_logits");
+  launch_overlapped(context_, "argmax_logits", dim3(kParts, rows), kThreads, part_kernel, logits.as<float>(),
+                    static_cast<int>(logits.cols()), parts);
+  launch_overlapped(context_, "argmax_logits", rows, kParts, row_kernel, parts, ids.as<std::int32_t>());
 }
 
 void CudaBackend::argmax_logits(ConstTensorView x, const LinearWeight& head, TensorView logits,

@@ -15,6 +15,18 @@ namespace {
 
 // ---- device ---------------------------------------------------------------------------------------------------------
 
+// Keys of one KV head of one sequence; a tile of keys lies inside a page.
+struct PagedKeys {
+  const Bf16* layer;
+  const std::int32_t* pages;
+  PagedLayout layout;
+  int kv_head;
+  __device__ KeyRows tile(int first_key) const {
+    const Bf16* keys = layer + layout.key_at(pages, kv_head, first_key);
+    return {keys, keys + layout.value_offset(), layout.head_dim};
+  }
+};
+
 //   grid (n_tiles, n_heads); tiles with many keys come last in a sequence, so blocks start from the end
 template <int kDim>
 __global__ __launch_bounds__(kTileThreads) void causal_kernel(const Bf16* q, const Bf16* layer, BatchTables tables,

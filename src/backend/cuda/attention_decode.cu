@@ -1,11 +1,12 @@
 // See attention_decode.h. The cached positions of a sequence are cut into splits; a block computes all query heads of
 // one KV head over one split, so every key and value is read once from memory. Within a block a warp takes kTileKeys
 // keys at a time: kLanes lanes hold one key, 16 bytes each, and a warp has 16 or more loads under way before the first
-// is used. Splits are put together by a second kernel.
+// is used. The block that finishes the last split of a head puts the splits together.
 #include <algorithm>
 #include <string>
 
 #include "backend/cuda/attention_decode.h"
+#include "backend/cuda/launch.h"
 
 namespace qasr::cuda {
 namespace {
@@ -109,20 +110,54 @@ __device__ void attend_keys(const Bf16* keys, std::int64_t value_offset, int fir
   }
 }
 
-// Where a split's result goes: the output itself if there is one split, else parts for the second kernel.
+// Where the results of several splits wait for each other.
 struct Parts {
-  float* out;      // [n_sequences, n_heads, n_splits, kDim], not divided by the total
-  float2* weight;  // [n_sequences, n_heads, n_splits]: largest score, total
+  float* out;        // [n_sequences, n_heads, n_splits, kDim], not divided by the total
+  float2* weight;    // [n_sequences, n_heads, n_splits]: largest score, total
+  unsigned* n_done;  // [n_sequences, n_kv_heads] zeros, and zeros again afterwards
 };
+
+// Whether this block is the last of n_used to get here; what the others wrote before is then visible.
+__device__ bool is_last(unsigned* n_done, unsigned n_used) {
+  __shared__ bool last;
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    last = atomicAdd(n_done, 1u) == n_used - 1;
+    if (last) *n_done = 0;
+  }
+  __syncthreads();
+  __threadfence();
+  return last;
+}
+
+// Splits in ascending order, whichever block finished last.
+template <int kDim>
+__device__ void combine(const Parts& parts, std::int64_t head, int n_splits, int n_used, int dim, Bf16* y) {
+  const float2* weight = parts.weight + head * n_splits;
+  const float* out = parts.out + head * n_splits * kDim + dim;
+  float largest = -INFINITY;
+  for (int split = 0; split < n_used; ++split) largest = fmaxf(largest, __ldcg(weight + split).x);
+  float total = 0, sum = 0;
+  for (int split = 0; split < n_used; ++split) {
+    const float2 part = __ldcg(weight + split);
+    const float scale = exp2f(part.x - largest);
+    total += scale * part.y;
+    sum += scale * __ldcg(out + split * kDim);
+  }
+  y[head * kDim + dim] = __float2bfloat16(sum / total);
+}
 
 //   grid (n_splits, n_kv_heads, n_sequences)
 template <int kDim, int kGroup>
 __global__ __launch_bounds__(kWarps* kWarp) void split_kernel(CausalCall call, Parts parts) {
   using S = DecodeShape<kDim, kGroup>;
+  let_next_start();
+  wait_for_inputs();
   const int sequence = blockIdx.z, kv_head = blockIdx.y, n_splits = gridDim.x;
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, column = lane % S::kLanes * 8;
   const int n_keys = call.tables.n_past[sequence] + 1;
-  const int size = split_size(n_keys, n_splits), begin = blockIdx.x * size, end = min(begin + size, n_keys);
+  const int size = split_size(n_keys, n_splits), n_used = (n_keys + size - 1) / size, begin = blockIdx.x * size, end = min(begin + size, n_keys);
   if (begin >= n_keys) return;
 
   const std::int64_t first_head = static_cast<std::int64_t>(sequence) * call.n_heads + kv_head * kGroup;
@@ -168,7 +203,7 @@ __global__ __launch_bounds__(kWarps* kWarp) void split_kernel(CausalCall call, P
     const int head = job / S::kLanes, part = job % S::kLanes;
     Partial sum = shared[head][0][part];
     for (int other = 1; other < kWarps; ++other) merge(sum, shared[head][other][part]);
-    if (n_splits == 1) {
+    if (n_used == 1) {
       const float scale = 1.0f / sum.total;
       Bf16* y = call.y + (first_head + head) * kDim + part * 8;
 #pragma unroll
@@ -180,24 +215,10 @@ __global__ __launch_bounds__(kWarps* kWarp) void split_kernel(CausalCall call, P
       if (part == 0) parts.weight[at] = make_float2(sum.largest, sum.total);
     }
   }
-}
-
-//   grid (n_heads, n_sequences), one thread per dimension
-template <int kDim>
-__global__ void combine_kernel(CausalCall call, Parts parts, int n_splits) {
-  const int n_keys = call.tables.n_past[blockIdx.y] + 1, size = split_size(n_keys, n_splits);
-  const int n_used = (n_keys + size - 1) / size;
-  const std::int64_t head = static_cast<std::int64_t>(blockIdx.y) * call.n_heads + blockIdx.x;
-  float largest = -INFINITY;
-  for (int split = 0; split < n_used; ++split) largest = fmaxf(largest, parts.weight[head * n_splits + split].x);
-  float total = 0, sum = 0;
-  for (int split = 0; split < n_used; ++split) {
-    const std::int64_t at = head * n_splits + split;
-    const float scale = exp2f(parts.weight[at].x - largest);
-    total += scale * parts.weight[at].y;
-    sum += scale * parts.out[at * kDim + threadIdx.x];
+  if (n_used == 1 || !is_last(parts.n_done + sequence * call.layout.n_kv_heads + kv_head, n_used)) return;
+  for (int job = threadIdx.x; job < kGroup * kDim; job += kWarps * kWarp) {
+    combine<kDim>(parts, first_head + job / kDim, n_splits, n_used, job % kDim, call.y);
   }
-  call.y[head * kDim + threadIdx.x] = __float2bfloat16(sum / total);
 }
 
 // ---- launch ---------------------------------------------------------------------------------------------------------
@@ -214,15 +235,11 @@ void launch(Context& context, const CausalCall& call) {
   const int n_splits = splits_for(context, call);
   const std::int64_t n_parts = static_cast<std::int64_t>(call.n_sequences) * call.n_heads * n_splits;
   float* memory = context.scratch<float>(Scratch::kAttention, n_splits == 1 ? 0 : n_parts * (kDim + 2));
-  const Parts parts{memory + 2 * n_parts, reinterpret_cast<float2*>(memory)};
+  const Parts parts{memory + 2 * n_parts, reinterpret_cast<float2*>(memory),
+                    context.counters(static_cast<std::int64_t>(call.n_sequences) * call.layout.n_kv_heads)};
   const dim3 grid(static_cast<unsigned>(n_splits), static_cast<unsigned>(call.layout.n_kv_heads),
                   static_cast<unsigned>(call.n_sequences));
-  split_kernel<kDim, kGroup><<<grid, kWarps * kWarp, 0, context.stream()>>>(call, parts);
-  if (n_splits > 1) {
-    const dim3 heads(static_cast<unsigned>(call.n_heads), static_cast<unsigned>(call.n_sequences));
-    combine_kernel<kDim><<<heads, kDim, 0, context.stream()>>>(call, parts, n_splits);
-  }
-  check_launch("attention_causal");
+  launch_overlapped(context, "attention_causal", grid, kWarps * kWarp, split_kernel<kDim, kGroup>, call, parts);
 }
 
 template <int kDim>

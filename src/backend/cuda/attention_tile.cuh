@@ -190,19 +190,26 @@ __device__ void write_warp(const QueryTile& tile, WarpState<kDim>& state) {
   }
 }
 
-/// Keys: `const Bf16* key(int index)` and `value(int index)` give rows of kDim elements in global memory.
+/// Where the rows of up to kTileKeys keys and values are in global memory.
+struct KeyRows {
+  const Bf16 *keys, *values;
+  std::int64_t stride;
+};
+
+/// Keys: `KeyRows tile(int first_key)` for multiples of kTileKeys.
 template <int kDim, bool kCausal, typename Keys>
 __device__ void attend_tile(const QueryTile& tile, const Keys& keys, Bf16* shared) {
   constexpr int kTileElements = kTileKeys * kTileStride<kDim>;
   const auto fetch = [&](int first_key, int stage) {
     Bf16* to = shared + stage * 2 * kTileElements;
+    const KeyRows from = keys.tile(first_key);
     for (int piece = threadIdx.x; piece < kTileKeys * kDim / 8; piece += kTileThreads) {
       const int row = piece / (kDim / 8), column = piece % (kDim / 8) * 8;
       const bool valid = first_key + row < tile.n_keys;  // past the end: zeros, so that 0 * value stays 0
-      const int key = valid ? first_key + row : 0;
+      const std::int64_t at = valid ? row * from.stride + column : 0;
       Bf16* place = to + row * kTileStride<kDim> + column;
-      copy_async16(place, keys.key(key) + column, valid);
-      copy_async16(place + kTileElements, keys.value(key) + column, valid);
+      copy_async16(place, from.keys + at, valid);
+      copy_async16(place + kTileElements, from.values + at, valid);
     }
   };
 

@@ -24,6 +24,7 @@ Context::Context(int device) : device_(choose(device)), staging_(2 * kHalfBytes)
   name_ = properties.name;
   n_multiprocessors_ = properties.multiProcessorCount;
   memory_bytes_ = properties.totalGlobalMem;
+  can_overlap_ = properties.major >= 9;
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
 }
 
@@ -42,6 +43,14 @@ void* Context::scratch(Scratch use, std::size_t bytes) {
     memory = DeviceMemory(bytes);
   }
   return memory.data();
+}
+
+unsigned* Context::counters(std::int64_t n) {
+  const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(unsigned);
+  const bool grows = scratch_[static_cast<std::size_t>(Scratch::kCounters)].bytes() < bytes;
+  auto* memory = static_cast<unsigned*>(scratch(Scratch::kCounters, bytes));
+  if (grows) check(cudaMemsetAsync(memory, 0, bytes, stream_), "counters");
+  return memory;
 }
 
 void Context::upload(const void* host, void* device, std::size_t bytes) {

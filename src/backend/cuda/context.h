@@ -20,7 +20,19 @@
 namespace qasr::cuda {
 
 /// Uses of scratch memory; those of one operation must differ.
-enum class Scratch { kProduct, kWorkspace, kAttention, kArgmax, kConv, kPatches, kConvOut, kIndices, kTables, kCount };
+enum class Scratch {
+  kProduct,
+  kWorkspace,
+  kAttention,
+  kCounters,
+  kArgmax,
+  kConv,
+  kPatches,
+  kConvOut,
+  kIndices,
+  kTables,
+  kCount
+};
 
 class Context {
  public:
@@ -42,6 +54,8 @@ class Context {
 
   cudaStream_t stream() const { return stream_; }
   int n_multiprocessors() const { return n_multiprocessors_; }
+  /// Whether a kernel can start before the one before it has finished.
+  bool can_overlap() const { return can_overlap_; }
   const std::string& name() const { return name_; }
   std::size_t memory_bytes() const { return memory_bytes_; }
 
@@ -51,6 +65,9 @@ class Context {
   T* scratch(Scratch use, std::int64_t n) {
     return static_cast<T*>(scratch(use, static_cast<std::size_t>(n) * sizeof(T)));
   }
+
+  /// Zeros at first, and again after every kernel that uses it: n counters.
+  unsigned* counters(std::int64_t n);
 
   /// Enqueues a copy to the GPU; `host` may change when the call returns.
   void upload(const void* host, void* device, std::size_t bytes);
@@ -74,6 +91,7 @@ class Context {
   cudaStream_t stream_ = nullptr;
   std::string name_;
   int n_multiprocessors_ = 0;
+  bool can_overlap_ = false;
   std::size_t memory_bytes_ = 0;
 
   std::array<DeviceMemory, static_cast<std::size_t>(Scratch::kCount)> scratch_;

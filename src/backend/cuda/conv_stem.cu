@@ -24,37 +24,40 @@ struct Plane {
 // ---- device ---------------------------------------------------------------------------------------------------------
 
 constexpr int kThreads = 256;
-constexpr int kFirstPositions = 32;  // positions a block of the first convolution computes
+constexpr int kFirstPositions = 128;  // positions a block of the first convolution computes
 
 //   x [chunks, in.height, in.width] f32    weight [channels, 9]    y [chunks, out.height, out.width, channels] bf16
-// grid (positions / kFirstPositions, chunks); a thread computes eight channels of one position at a time.
+// grid (positions / kFirstPositions, chunks); a thread keeps the weights of eight channels and goes through positions.
 __global__ void first_conv_kernel(const float* x, Plane in, Plane out, const float* weight, const float* bias,
                                   int channels, Bf16* y) {
-  extern __shared__ float taps[];  // [9, channels]: threads next to each other read channels next to each other
-  for (int i = threadIdx.x; i < 9 * channels; i += blockDim.x) taps[i % 9 * channels + i / 9] = weight[i];
-  __syncthreads();
+  const int groups = channels / 8, channel = threadIdx.x % groups * 8, n_lanes = blockDim.x / groups;
+  float taps[9][8], offsets[8];
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    offsets[i] = bias[channel + i];
+#pragma unroll
+    for (int tap = 0; tap < 9; ++tap) taps[tap][i] = weight[(channel + i) * 9 + tap];
+  }
   const float* plane = x + static_cast<std::int64_t>(blockIdx.y) * in.height * in.width;
-  const int n_positions = out.height * out.width, groups = channels / 8;
-  for (int job = threadIdx.x; job < kFirstPositions * groups; job += blockDim.x) {
-    const int position = blockIdx.x * kFirstPositions + job / groups, channel = job % groups * 8;
-    if (position >= n_positions) break;
+  const int n_positions = out.height * out.width;
+  const int end = min(n_positions, static_cast<int>(blockIdx.x + 1) * kFirstPositions);
+  for (int position = blockIdx.x * kFirstPositions + threadIdx.x / groups; position < end; position += n_lanes) {
     const int row = position / out.width * 2 - 1, column = position % out.width * 2 - 1;
     float sums[8];
 #pragma unroll
-    for (int i = 0; i < 8; ++i) sums[i] = bias[channel + i];
+    for (int i = 0; i < 8; ++i) sums[i] = offsets[i];
 #pragma unroll
     for (int tap = 0; tap < 9; ++tap) {
       const int r = row + tap / 3, c = column + tap % 3;
       const bool inside = r >= 0 && r < in.height && c >= 0 && c < in.width;
       const float value = inside ? plane[r * in.width + c] : 0.0f;
 #pragma unroll
-      for (int i = 0; i < 8; ++i) sums[i] += value * taps[tap * channels + channel + i];
+      for (int i = 0; i < 8; ++i) sums[i] += value * taps[tap][i];
     }
 #pragma unroll
     for (float& sum : sums) sum = gelu(sum);
     Bf16* to = y + (static_cast<std::int64_t>(blockIdx.y) * n_positions + position) * channels + channel;
-    *reinterpret_cast<uint4*>(to) = make_uint4(pack_bf16(sums[0], sums[1]), pack_bf16(sums[2], sums[3]),
-                                               pack_bf16(sums[4], sums[5]), pack_bf16(sums[6], sums[7]));
+    *reinterpret_cast<uint4*>(to) = narrow8(sums);
   }
 }
 
@@ -83,8 +86,7 @@ __global__ void bias_gelu_kernel(Bf16* y, const float* bias, int channels, std::
   const int channel = static_cast<int>(at % channels);
 #pragma unroll
   for (int i = 0; i < 8; ++i) v[i] = gelu(v[i] + bias[channel + i]);
-  *reinterpret_cast<uint4*>(y + at) =
-      make_uint4(pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]), pack_bf16(v[4], v[5]), pack_bf16(v[6], v[7]));
+  *reinterpret_cast<uint4*>(y + at) = narrow8(v);
 }
 
 //   x [chunks, height, width, channels]    y [chunks * width, channels * height] = gelu(x + bias), turned
@@ -120,6 +122,7 @@ void CudaBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorVi
   const std::int64_t patch_bytes = second.positions() * 9 * channels * 2;
   const std::int64_t pass = std::clamp<std::int64_t>(kPatchBytes / patch_bytes, 1, n_chunks);
 
+  const int groups = channels / 8, first_threads = std::max(1, kThreads / groups) * groups;
   Bf16* planes = context_.scratch<Bf16>(Scratch::kConv, pass * first.positions() * channels);
   Bf16* patches = context_.scratch<Bf16>(Scratch::kPatches, pass * second.positions() * 9 * channels);
   Bf16* result = context_.scratch<Bf16>(Scratch::kConvOut, pass * second.positions() * channels);
@@ -133,7 +136,7 @@ void CudaBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorVi
   for (std::int64_t begin = 0; begin < n_chunks; begin += pass) {
     const std::int64_t n = std::min(pass, n_chunks - begin);
     const dim3 grid(blocks_for(first.positions(), kFirstPositions), static_cast<unsigned>(n));
-    first_conv_kernel<<<grid, kThreads, 9 * static_cast<unsigned>(channels) * sizeof(float), context_.stream()>>>(
+    first_conv_kernel<<<grid, first_threads, 0, context_.stream()>>>(
         x.as<float>() + begin * in.positions(), in, first, stem.first.as<float>(), stem.bias[0].as<float>(), channels,
         planes);
     convolve(planes, first, second, n, 0, result);

@@ -12,7 +12,7 @@ struct Case {
   std::string name() const { return Shape({rows, out, in}).to_string(); }
 };
 
-// Rows on both sides of the skinny kernels' limit; sizes with and without full steps of 256; shapes of the models.
+// Rows on both sides of the skinny kernels' limit, 4; sizes with and without full steps of 256; shapes of the models.
 std::vector<Case> cases() {
   std::vector<Case> list;
   for (std::int64_t rows : {1, 2, 3, 5, 8, 9, 16, 33, 255}) {

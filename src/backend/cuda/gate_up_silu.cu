@@ -1,6 +1,7 @@
 // y = silu(x Wg^T) * (x Wu^T). Rows [0, d_ff) of the stacked matrix are the gate, [d_ff, 2 d_ff) are up.
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/kernel_util.cuh"
+#include "backend/cuda/launch.h"
 #include "backend/cuda/skinny_product.h"
 #include "backend/op_checks.h"
 
@@ -11,6 +12,8 @@ namespace {
 
 //   product [rows, 2 d_ff] bf16    y [rows, d_ff] bf16; eight elements a thread
 __global__ void silu_mul_kernel(const Bf16* product, int d_ff, std::int64_t n, Bf16* y) {
+  let_next_start();
+  wait_for_inputs();
   const std::int64_t at = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8;
   if (at >= n) return;
   const std::int64_t row = at / d_ff;
@@ -20,8 +23,7 @@ __global__ void silu_mul_kernel(const Bf16* product, int d_ff, std::int64_t n, B
   widen8(*reinterpret_cast<const uint4*>(gate_at + d_ff), up);
 #pragma unroll
   for (int i = 0; i < 8; ++i) gate[i] = silu(gate[i]) * up[i];
-  *reinterpret_cast<uint4*>(y + at) = make_uint4(pack_bf16(gate[0], gate[1]), pack_bf16(gate[2], gate[3]),
-                                                 pack_bf16(gate[4], gate[5]), pack_bf16(gate[6], gate[7]));
+  *reinterpret_cast<uint4*>(y + at) = narrow8(gate);
 }
 
 // ---- launch ---------------------------------------------------------------------------------------------------------
@@ -40,9 +42,8 @@ void CudaBackend::gate_up_silu(ConstTensorView x, const LinearWeight& gate_up, T
   matmul_.run(
       {.x = x.as<Bf16>(), .w = w.w(), .y = product, .rows = x.rows(), .out = w.out_features(), .in = w.in_features()});
   const std::int64_t n = y.shape.elements();
-  silu_mul_kernel<<<blocks_for(n / 8, kThreads), kThreads, 0, context_.stream()>>>(product, static_cast<int>(y.cols()),
-                                                                                   n, y.as<Bf16>());
-  check_launch("gate_up_silu");
+  launch_overlapped(context_, "gate_up_silu", blocks_for(n / 8, kThreads), kThreads, silu_mul_kernel, product,
+                    static_cast<int>(y.cols()), n, y.as<Bf16>());
 }
 
 }  // namespace qasr::cuda

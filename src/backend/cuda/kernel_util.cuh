@@ -31,8 +31,20 @@ __device__ inline std::uint32_t pack_bf16(float low, float high) {
   return *reinterpret_cast<const std::uint32_t*>(&pair);
 }
 
-/// The exact GELU. Source: arXiv:1606.08415.
-__device__ inline float gelu(float v) { return 0.5f * v * (1.0f + erff(v * 0.70710678118654752f)); }
+/// Eight f32 as bf16 in one 16-byte word.
+__device__ inline uint4 narrow8(const float (&v)[8]) {
+  return make_uint4(pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]), pack_bf16(v[4], v[5]), pack_bf16(v[6], v[7]));
+}
+
+/// The exact GELU, 0.5 v (1 + erf(v / sqrt 2)), with erf to 5e-7.
+/// Source: arXiv:1606.08415; Abramowitz and Stegun, 7.1.26.
+__device__ inline float gelu(float v) {
+  const float x = fabsf(v) * 0.70710678118654752f, t = __fdividef(1.0f, 1.0f + 0.3275911f * x);
+  const float polynomial =
+      ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
+  const float erf_x = 1.0f - polynomial * __expf(-x * x);
+  return 0.5f * v * (1.0f + copysignf(erf_x, v));
+}
 
 __device__ inline float silu(float v) { return v / (1.0f + __expf(-v)); }
 
@@ -43,11 +55,10 @@ __device__ inline float warp_sum(float v) {
 }
 
 /// The sum over a block of up to 1,024 threads (a multiple of 32), in every thread.
-__device__ inline float block_sum(float v) {
-  __shared__ float partial[kWarp];
+///   partial  shared memory that nothing else uses
+__device__ inline float block_sum(float v, float (&partial)[kWarp]) {
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, n_warps = blockDim.x / kWarp;
   v = warp_sum(v);
-  __syncthreads();  // an earlier sum may still be read
   if (lane == 0) partial[warp] = v;
   __syncthreads();
   return warp_sum(lane < n_warps ? partial[lane] : 0.0f);
@@ -55,6 +66,25 @@ __device__ inline float block_sum(float v) {
 
 __device__ inline void store(float v, float* to) { *to = v; }
 __device__ inline void store(float v, Bf16* to) { *to = __float2bfloat16(v); }
+__device__ inline void store4(float4 v, float* to) { *reinterpret_cast<float4*>(to) = v; }
+__device__ inline void store4(float4 v, Bf16* to) {
+  *reinterpret_cast<uint2*>(to) = make_uint2(pack_bf16(v.x, v.y), pack_bf16(v.z, v.w));
+}
+
+// Kernels of a decode step take a few microseconds each, of which their start is a good part. On GPUs that can (sm_90),
+// a kernel launched with launch_overlapped starts while the one before it still runs. It calls let_next_start at once
+// and wait_for_inputs, in every thread, before it touches anything but weights; the wait ends when all work before this
+// kernel is done and visible. Older architectures have neither instruction, and the launch is an ordinary one.
+__device__ inline void let_next_start() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;\n");
+#endif
+}
+__device__ inline void wait_for_inputs() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;\n" ::: "memory");
+#endif
+}
 
 /// Starts a copy of 16 bytes to shared memory; zeros if not `valid` (`from` is then not read).
 __device__ inline void copy_async16(void* shared_to, const void* from, bool valid) {

@@ -25,7 +25,7 @@ __global__ void finish_bf16_kernel(Bf16* y, const float* bias, int cols, std::in
   const std::int64_t column = at % cols;
 #pragma unroll
   for (int i = 0; i < 8; ++i) v[i] = finish_value(v[i], bias, column + i, with_gelu);
-  *place = make_uint4(pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]), pack_bf16(v[4], v[5]), pack_bf16(v[6], v[7]));
+  *place = narrow8(v);
 }
 
 //   y [rows, cols] f32 = finished product, or += it; the product may be y itself

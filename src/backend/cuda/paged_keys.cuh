@@ -19,13 +19,4 @@ struct PagedLayout {
   }
 };
 
-struct PagedKeys {
-  const Bf16* layer;
-  const std::int32_t* pages;
-  PagedLayout layout;
-  int kv_head;
-  __device__ const Bf16* key(int position) const { return layer + layout.key_at(pages, kv_head, position); }
-  __device__ const Bf16* value(int position) const { return key(position) + layout.value_offset(); }
-};
-
 }  // namespace qasr::cuda

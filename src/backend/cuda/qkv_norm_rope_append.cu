@@ -4,6 +4,7 @@
 #include "backend/cuda/batch_tables.h"
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/kernel_util.cuh"
+#include "backend/cuda/launch.h"
 #include "backend/cuda/paged_keys.cuh"
 #include "backend/cuda/skinny_product.h"
 #include "backend/op_checks.h"
@@ -30,6 +31,8 @@ struct AppendArguments {
 template <int kDim>
 __global__ void append_kernel(AppendArguments a) {
   constexpr int kEach = kDim / 64, kHalf = kDim / 2;
+  let_next_start();
+  wait_for_inputs();
   const int lane = threadIdx.x % kWarp, n_kv = a.layout.n_kv_heads, n_all = a.n_heads + 2 * n_kv;
   const std::int64_t job = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
   if (job >= static_cast<std::int64_t>(a.n_rows) * n_all) return;
@@ -109,12 +112,8 @@ void CudaBackend::qkv_norm_rope_append(ConstTensorView x, const QkvNormRope& p, 
       .layer = static_cast<CudaKvCache&>(cache).layer(p.layer),
       .q = q.as<Bf16>()};
   const unsigned blocks = blocks_for(x.rows() * (width / shape.head_dim), kWarps);
-  if (shape.head_dim == 64) {
-    append_kernel<64><<<blocks, kWarps * kWarp, 0, context_.stream()>>>(arguments);
-  } else {
-    append_kernel<128><<<blocks, kWarps * kWarp, 0, context_.stream()>>>(arguments);
-  }
-  check_launch("qkv_norm_rope_append");
+  launch_overlapped(context_, "qkv_norm_rope_append", blocks, kWarps * kWarp,
+                    shape.head_dim == 64 ? append_kernel<64> : append_kernel<128>, arguments);
 }
 
 }  // namespace qasr::cuda

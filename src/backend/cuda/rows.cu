@@ -3,6 +3,7 @@
 
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/kernel_util.cuh"
+#include "backend/cuda/launch.h"
 #include "backend/op_checks.h"
 
 namespace qasr::cuda {
@@ -20,19 +21,28 @@ __global__ void gather_add_kernel(const Bf16* x, const std::int32_t* x_rows, con
   for (int i = threadIdx.x; i < dim; i += blockDim.x) out[i] = __bfloat162float(a[i]) + b[i];
 }
 
+// Four elements at a time where the width allows it.
+__device__ void copy_row(const float* from, int dim, float* to) {
+  if (dim % 4 == 0) {
+    for (int i = threadIdx.x * 4; i < dim; i += blockDim.x * 4) {
+      store4(*reinterpret_cast<const float4*>(from + i), to + i);
+    }
+  } else {
+    for (int i = threadIdx.x; i < dim; i += blockDim.x) to[i] = from[i];
+  }
+}
+
 __global__ void gather_kernel(const float* x, const std::int32_t* x_rows, int dim, float* y) {
-  const float* in = x + row_at(x_rows[blockIdx.x], dim);
-  float* out = y + row_at(blockIdx.x, dim);
-  for (int i = threadIdx.x; i < dim; i += blockDim.x) out[i] = in[i];
+  copy_row(x + row_at(x_rows[blockIdx.x], dim), dim, y + row_at(blockIdx.x, dim));
 }
 
 __global__ void scatter_kernel(const float* x, const std::int32_t* y_rows, int dim, float* y) {
-  const float* in = x + row_at(blockIdx.x, dim);
-  float* out = y + row_at(y_rows[blockIdx.x], dim);
-  for (int i = threadIdx.x; i < dim; i += blockDim.x) out[i] = in[i];
+  copy_row(x + row_at(blockIdx.x, dim), dim, y + row_at(y_rows[blockIdx.x], dim));
 }
 
 __global__ void embed_kernel(const Bf16* table, const std::int32_t* ids, int dim, float* y) {
+  let_next_start();
+  wait_for_inputs();
   const Bf16* in = table + row_at(ids[blockIdx.x], dim);
   float* out = y + row_at(blockIdx.x, dim);
   for (int i = threadIdx.x; i < dim; i += blockDim.x) out[i] = __bfloat162float(in[i]);
@@ -79,10 +89,9 @@ void CudaBackend::embed(const LinearWeight& table, std::span<const std::int32_t>
   check_embed(table, ids, y);
   if (ids.empty()) return;
   const Context::Use use(context_);
-  embed_kernel<<<static_cast<unsigned>(ids.size()), kThreads, 0, context_.stream()>>>(
-      static_cast<const CudaLinear&>(table).w(), context_.upload_indices(ids), static_cast<int>(y.cols()),
-      y.as<float>());
-  check_launch("embed");
+  launch_overlapped(context_, "embed", static_cast<unsigned>(ids.size()), kThreads, embed_kernel,
+                    static_cast<const CudaLinear&>(table).w(), context_.upload_indices(ids),
+                    static_cast<int>(y.cols()), y.as<float>());
 }
 
 // Ids on the GPU come from argmax_ids or were checked when they were uploaded.
@@ -91,9 +100,9 @@ void CudaBackend::embed_ids(const LinearWeight& table, ConstTensorView ids, Tens
   check_matrix(y, y.rows(), table.in_features());
   if (y.rows() == 0) return;
   const Context::Use use(context_);
-  embed_kernel<<<static_cast<unsigned>(y.rows()), kThreads, 0, context_.stream()>>>(
-      static_cast<const CudaLinear&>(table).w(), ids.as<std::int32_t>(), static_cast<int>(y.cols()), y.as<float>());
-  check_launch("embed_ids");
+  launch_overlapped(context_, "embed_ids", static_cast<unsigned>(y.rows()), kThreads, embed_kernel,
+                    static_cast<const CudaLinear&>(table).w(), ids.as<std::int32_t>(), static_cast<int>(y.cols()),
+                    y.as<float>());
 }
 
 }  // namespace qasr::cuda

@@ -1,6 +1,7 @@
 // See skinny_product.h. A warp computes kOutputs rows of the weight matrix against all rows of x: lane l reads elements
 // 8 l ... 8 l + 7 of every 256, several loads ahead of their use; lanes are summed at the end. x stays in the L1 cache.
 #include "backend/cuda/kernel_util.cuh"
+#include "backend/cuda/launch.h"
 #include "backend/cuda/skinny_product.h"
 
 namespace qasr::cuda {
@@ -26,18 +27,13 @@ __device__ uint4 load_streamed(const Bf16* from) {
 }
 
 // Sums of kRows rows of x with kOutputs rows of w, complete in every lane. Rows of x from n_rows on repeat the last.
+// The first weights are on their way before x is known to be there.
 template <int kRows, int kOutputs>
 __device__ void dot_products(const Bf16* x, int n_rows, const Bf16* const (&w)[kOutputs], int in,
                              float (&sums)[kRows][kOutputs]) {
   constexpr int kAhead = kOutputs >= 4 ? 2 : 4;
-  const int lane = threadIdx.x % kWarp;
-#pragma unroll
-  for (int row = 0; row < kRows; ++row) {
-#pragma unroll
-    for (int output = 0; output < kOutputs; ++output) sums[row][output] = 0;
-  }
-  for (int begin = lane * 8; begin < in; begin += kAhead * kStep) {
-    uint4 loaded[kAhead][kOutputs];
+  uint4 loaded[kAhead][kOutputs];
+  const auto fetch = [&](int begin) {
 #pragma unroll
     for (int ahead = 0; ahead < kAhead; ++ahead) {
 #pragma unroll
@@ -46,6 +42,16 @@ __device__ void dot_products(const Bf16* x, int n_rows, const Bf16* const (&w)[k
         loaded[ahead][output] = k < in ? load_streamed(w[output] + k) : make_uint4(0, 0, 0, 0);
       }
     }
+  };
+  int begin = threadIdx.x % kWarp * 8;
+  fetch(begin);
+#pragma unroll
+  for (int row = 0; row < kRows; ++row) {
+#pragma unroll
+    for (int output = 0; output < kOutputs; ++output) sums[row][output] = 0;
+  }
+  wait_for_inputs();
+  while (begin < in) {
 #pragma unroll
     for (int ahead = 0; ahead < kAhead; ++ahead) {
       const int k = begin + ahead * kStep;
@@ -65,6 +71,8 @@ __device__ void dot_products(const Bf16* x, int n_rows, const Bf16* const (&w)[k
         }
       }
     }
+    begin += kAhead * kStep;
+    fetch(begin);
   }
 #pragma unroll
   for (int row = 0; row < kRows; ++row) {
@@ -77,7 +85,7 @@ template <int kRows, int kOutputs, typename Out>
 __global__ __launch_bounds__(kWarps* kWarp) void linear_kernel(const Bf16* x, int n_rows, const Bf16* w, int in,
                                                                int out, Finish finish, Out* y) {
   const int first = (blockIdx.x * kWarps + threadIdx.x / kWarp) * kOutputs;
-  if (first >= out) return;
+  let_next_start();
   const Bf16* w_rows[kOutputs];
 #pragma unroll
   for (int output = 0; output < kOutputs; ++output) {
@@ -110,7 +118,7 @@ __global__ __launch_bounds__(kWarps* kWarp) void gate_up_kernel(const Bf16* x, i
                                                                 int d_ff, Bf16* y) {
   constexpr int kPairs = 2;
   const int first = (blockIdx.x * kWarps + threadIdx.x / kWarp) * kPairs;
-  if (first >= d_ff) return;
+  let_next_start();
   const Bf16* w_rows[2 * kPairs];
 #pragma unroll
   for (int pair = 0; pair < kPairs; ++pair) {
@@ -138,31 +146,31 @@ template <int kRows, typename Out>
 void launch_linear(Context& context, const Bf16* x, int n_rows, const CudaLinear& w, Finish finish, Out* y) {
   const int in = static_cast<int>(w.in_features()), out = static_cast<int>(w.out_features());
   const std::int64_t busy_warps = 8LL * context.n_multiprocessors();
-  const auto grid = [&](int outputs) { return blocks_for(ceil_div(out, outputs), kWarps); };
+  const auto run = [&](int outputs, auto kernel) {
+    const unsigned blocks = blocks_for(ceil_div(out, outputs), kWarps);
+    launch_overlapped(context, "linear", blocks, kWarps * kWarp, kernel, x, n_rows, w.w(), in, out, finish, y);
+  };
   if (out >= 4 * busy_warps) {
-    linear_kernel<kRows, 4><<<grid(4), kWarps * kWarp, 0, context.stream()>>>(x, n_rows, w.w(), in, out, finish, y);
+    run(4, linear_kernel<kRows, 4, Out>);
   } else if (out >= 2 * busy_warps) {
-    linear_kernel<kRows, 2><<<grid(2), kWarps * kWarp, 0, context.stream()>>>(x, n_rows, w.w(), in, out, finish, y);
+    run(2, linear_kernel<kRows, 2, Out>);
   } else {
-    linear_kernel<kRows, 1><<<grid(1), kWarps * kWarp, 0, context.stream()>>>(x, n_rows, w.w(), in, out, finish, y);
+    run(1, linear_kernel<kRows, 1, Out>);
   }
-  check_launch("linear");
 }
 
 template <typename Out>
 void launch_linear_rows(Context& context, const Bf16* x, int n_rows, const CudaLinear& w, Finish finish, Out* y) {
   if (n_rows == 1) return launch_linear<1>(context, x, n_rows, w, finish, y);
   if (n_rows == 2) return launch_linear<2>(context, x, n_rows, w, finish, y);
-  if (n_rows <= 4) return launch_linear<4>(context, x, n_rows, w, finish, y);
-  launch_linear<8>(context, x, n_rows, w, finish, y);
+  launch_linear<4>(context, x, n_rows, w, finish, y);
 }
 
 template <int kRows>
 void launch_gate_up(Context& context, const Bf16* x, int n_rows, const CudaLinear& w, Bf16* y) {
   const int in = static_cast<int>(w.in_features()), d_ff = static_cast<int>(w.out_features() / 2);
-  gate_up_kernel<kRows>
-      <<<blocks_for(ceil_div(d_ff, 2), kWarps), kWarps * kWarp, 0, context.stream()>>>(x, n_rows, w.w(), in, d_ff, y);
-  check_launch("gate_up_silu");
+  launch_overlapped(context, "gate_up_silu", blocks_for(ceil_div(d_ff, 2), kWarps), kWarps * kWarp,
+                    gate_up_kernel<kRows>, x, n_rows, w.w(), in, d_ff, y);
 }
 
 }  // namespace
@@ -182,8 +190,7 @@ void skinny_gate_up_silu(Context& context, ConstTensorView x, const CudaLinear& 
   const int n_rows = static_cast<int>(x.rows());
   if (n_rows == 1) return launch_gate_up<1>(context, x.as<Bf16>(), n_rows, gate_up, y.as<Bf16>());
   if (n_rows == 2) return launch_gate_up<2>(context, x.as<Bf16>(), n_rows, gate_up, y.as<Bf16>());
-  if (n_rows <= 4) return launch_gate_up<4>(context, x.as<Bf16>(), n_rows, gate_up, y.as<Bf16>());
-  launch_gate_up<8>(context, x.as<Bf16>(), n_rows, gate_up, y.as<Bf16>());
+  launch_gate_up<4>(context, x.as<Bf16>(), n_rows, gate_up, y.as<Bf16>());
 }
 
 }  // namespace qasr::cuda

@@ -109,6 +109,7 @@ std::unique_ptr<ConvStemWeight> CudaBackend::make_conv_stem(std::span<const Host
   const std::int64_t channels = check_make_conv_stem(weights, biases);
   check_format(format);
   check_width(channels, weights[1].name);
+  QASR_CHECK_MSG(channels <= 8192, "a block computes all channels");
   const Context::Use use(context_);
   auto stem = std::make_unique<CudaConvStem>(channels);
   std::vector<float> first = widen(weights[0]);
