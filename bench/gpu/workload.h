@@ -27,8 +27,8 @@ inline double now_s() {
 
 /// Seconds of each stage of one batch.
 struct StageTimes {
-  double log_mel = 0, encoder = 0, prefill = 0, decode = 0;
-  double total() const { return log_mel + encoder + prefill + decode; }
+  double encoder = 0, prefill = 0, decode = 0;  // encoder: with log-mel
+  double total() const { return encoder + prefill + decode; }
 };
 
 class Workload {
@@ -36,13 +36,16 @@ class Workload {
   /// @param model  a name of synthetic_model_names()
   Workload(Backend& backend, const std::string& model);
 
-  /// Transcribes `n_clips` clips of `clip_s` seconds as one batch; samples are in host memory, ids end there.
+  /// Transcribes `n_clips` clips of `clip_s` seconds as one batch; samples are in host memory, ids end there. Log-mel
+  /// and encoder take groups of clips in turn, so that copies of one group run while another is encoded.
   ///   n_tokens  per clip; 0: 3.5 per second
   StageTimes run(int n_clips, double clip_s, int n_tokens = 0);
   /// From samples in host memory to the first id.
   double first_token_s(double clip_s);
   /// Seconds of one decode step of `n_sequences` sequences of about `n_positions` positions.
   double decode_step_s(int n_sequences, int n_positions, int n_steps);
+  /// Seconds of log-mel of `n_clips` clips whose samples are in host memory.
+  double log_mel_s(int n_clips, double clip_s);
   /// Seconds of the encoder over `n_clips` clips.
   double encoder_s(int n_clips, double clip_s);
 
@@ -55,9 +58,10 @@ class Workload {
 
  private:
   std::vector<std::span<const float>> clips(int n_clips, double clip_s) const;
-  void compute_log_mels(int n_clips, double clip_s);
-  void encode();
-  void prefill(int n_new_tokens);
+  void compute_log_mels(std::span<const std::span<const float>> clips);
+  void encode(std::size_t group);
+  void encode_clips(int n_clips, double clip_s);
+  void prefill(int n_clips, int n_new_tokens);
   std::vector<std::int32_t> prompt(int n_audio_tokens) const;
   void make_pool(std::int64_t n_positions);
   void wait(ConstTensorView view);
@@ -72,9 +76,9 @@ class Workload {
   std::vector<float> noise_;
 
   FrontEndWorkspace front_end_workspace_;
-  std::span<const AudioFeatures> features_;
+  std::span<const AudioFeatures> features_;  // of the group computed last
   EncoderWorkspace encoder_workspace_;
-  DeviceTensor embeddings_;
+  std::vector<DeviceTensor> embeddings_;  // of each group
   DecoderWorkspace decoder_workspace_;
   std::unique_ptr<KvPool> pool_;
   std::vector<KvSequence> sequences_;
