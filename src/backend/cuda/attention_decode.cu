@@ -55,16 +55,16 @@ __device__ void attend_keys(const Bf16* keys, std::int64_t value_offset, int fir
                             const float (&q)[kGroup][8], Partial (&partial)[kGroup]) {
   using S = DecodeShape<kDim, kGroup>;
   const int lane = threadIdx.x % kWarp, column = lane % S::kLanes * 8, own = lane / S::kLanes;
-  uint4 key_bits[S::kLoads], value_bits[S::kLoads];
+  uint4 key_bits[S::kLoads], value_bits[S::kLoads];  // ordinary loads: the kernel starts before the last key is there
 #pragma unroll
   for (int load = 0; load < S::kLoads; ++load) {
     const int offset = min(load * S::kKeysAtOnce + own, end - 1 - first_key);  // past the end: any valid key
-    key_bits[load] = __ldg(reinterpret_cast<const uint4*>(keys + offset * kDim + column));
+    key_bits[load] = *reinterpret_cast<const uint4*>(keys + offset * kDim + column);
   }
 #pragma unroll
   for (int load = 0; load < S::kLoads; ++load) {
     const int offset = min(load * S::kKeysAtOnce + own, end - 1 - first_key);
-    value_bits[load] = __ldg(reinterpret_cast<const uint4*>(keys + value_offset + offset * kDim + column));
+    value_bits[load] = *reinterpret_cast<const uint4*>(keys + value_offset + offset * kDim + column);
   }
   float scores[kGroup][S::kLoads];
 #pragma unroll
@@ -157,7 +157,8 @@ __global__ __launch_bounds__(kWarps* kWarp) void split_kernel(CausalCall call, P
   const int sequence = blockIdx.z, kv_head = blockIdx.y, n_splits = gridDim.x;
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, column = lane % S::kLanes * 8;
   const int n_keys = call.tables.n_past[sequence] + 1;
-  const int size = split_size(n_keys, n_splits), n_used = (n_keys + size - 1) / size, begin = blockIdx.x * size, end = min(begin + size, n_keys);
+  const int size = split_size(n_keys, n_splits), n_used = (n_keys + size - 1) / size;
+  const int begin = blockIdx.x * size, end = min(begin + size, n_keys);
   if (begin >= n_keys) return;
 
   const std::int64_t first_head = static_cast<std::int64_t>(sequence) * call.n_heads + kv_head * kGroup;
