@@ -14,7 +14,9 @@ namespace {
 struct BlockKeys {
   const Bf16 *first_key, *first_value;
   std::int64_t stride;
-  __device__ KeyRows tile(int index) const { return {first_key + index * stride, first_value + index * stride, stride}; }
+  __device__ KeyRows tile(int index) const {
+    return {first_key + index * stride, first_value + index * stride, stride};
+  }
 };
 
 //   tiles [n_tiles, 3]  first row of the block, row after it, first row of the tile; grid (n_tiles, n_heads)

@@ -136,9 +136,9 @@ void CudaBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorVi
   for (std::int64_t begin = 0; begin < n_chunks; begin += pass) {
     const std::int64_t n = std::min(pass, n_chunks - begin);
     const dim3 grid(blocks_for(first.positions(), kFirstPositions), static_cast<unsigned>(n));
-    first_conv_kernel<<<grid, first_threads, 0, context_.stream()>>>(
-        x.as<float>() + begin * in.positions(), in, first, stem.first.as<float>(), stem.bias[0].as<float>(), channels,
-        planes);
+    first_conv_kernel<<<grid, first_threads, 0, context_.stream()>>>(x.as<float>() + begin * in.positions(), in, first,
+                                                                     stem.first.as<float>(), stem.bias[0].as<float>(),
+                                                                     channels, planes);
     convolve(planes, first, second, n, 0, result);
     const std::int64_t elements = n * second.positions() * channels;
     bias_gelu_kernel<<<blocks_for(elements / 8, kThreads), kThreads, 0, context_.stream()>>>(

@@ -55,18 +55,16 @@ __global__ void layer_norm_kernel(const float* x, const float* weight, const flo
   for_each4(row, dim, [&](int i, float4 v) {
     const float4 c = centred(v), w = *reinterpret_cast<const float4*>(weight + i);
     const float4 b = *reinterpret_cast<const float4*>(bias + i);
-    store4(make_float4(c.x * scale * w.x + b.x, c.y * scale * w.y + b.y, c.z * scale * w.z + b.z,
-                       c.w * scale * w.w + b.w),
-           out + i);
+    store4(
+        make_float4(c.x * scale * w.x + b.x, c.y * scale * w.y + b.y, c.z * scale * w.z + b.z, c.w * scale * w.w + b.w),
+        out + i);
   });
 }
 
 // ---- launch ---------------------------------------------------------------------------------------------------------
 
 // One float4 a thread, as far as that goes.
-int threads_for(std::int64_t dim) {
-  return std::clamp(static_cast<int>(ceil_div(dim, 4 * kWarp)) * kWarp, kWarp, 256);
-}
+int threads_for(std::int64_t dim) { return std::clamp(static_cast<int>(ceil_div(dim, 4 * kWarp)) * kWarp, kWarp, 256); }
 
 }  // namespace
 

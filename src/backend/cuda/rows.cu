@@ -90,8 +90,8 @@ void CudaBackend::embed(const LinearWeight& table, std::span<const std::int32_t>
   if (ids.empty()) return;
   const Context::Use use(context_);
   launch_overlapped(context_, "embed", static_cast<unsigned>(ids.size()), kThreads, embed_kernel,
-                    static_cast<const CudaLinear&>(table).w(), context_.upload_indices(ids),
-                    static_cast<int>(y.cols()), y.as<float>());
+                    static_cast<const CudaLinear&>(table).w(), context_.upload_indices(ids), static_cast<int>(y.cols()),
+                    y.as<float>());
 }
 
 // Ids on the GPU come from argmax_ids or were checked when they were uploaded.
