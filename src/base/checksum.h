@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,11 +10,15 @@
 namespace qasr {
 
 /// Four chains, each fed every fourth 8-byte word (little-endian, the end padded with zeros): a chain's step
-/// h -> rotate((h ^ word) * odd constant) is one-to-one in h and in word. The length is mixed in at the end.
+/// h -> (h ^ word) * odd constant, high bits folded onto low ones, is one-to-one in h and in word. The length is mixed
+/// in at the end.
 inline std::uint64_t checksum(std::span<const std::byte> bytes) {
   constexpr std::uint64_t kMultiplier = 0x9e3779b97f4a7c15;  // 2^64 / golden ratio, odd
   constexpr std::size_t kChains = 4, kStride = kChains * sizeof(std::uint64_t);
-  const auto step = [](std::uint64_t h, std::uint64_t word) { return std::rotl((h ^ word) * kMultiplier, 29); };
+  const auto step = [](std::uint64_t h, std::uint64_t word) {
+    const std::uint64_t product = (h ^ word) * kMultiplier;
+    return product ^ product >> 29;
+  };
   std::array<std::uint64_t, kChains> chains = {1, 2, 3, 4};
   std::array<std::uint64_t, kChains> words;
   std::size_t position = 0;

