@@ -49,7 +49,8 @@ std::unique_ptr<KvCache> CpuBackend::make_kv_cache(const KvCacheShape& shape) {
 }
 
 std::string CpuBackend::packed_layout() const {
-  constexpr int kVersion = 1;  // grows with every change of what packed_matrix.cc and pack_quantized.cc write
+  constexpr int kVersion =
+      1;  // grows with every change of what packed_matrix.cc, pack_quantized.cc or quant_blocks.cc make
   const isa::KernelTable& isa = context_.isa;
   std::string text = "cpu version " + std::to_string(kVersion);
   for (const std::size_t part : {isa.lanes, isa.panel_width, isa.quant_shape.depth_group}) {
