@@ -1,11 +1,34 @@
 #include "backend/cpu/paged_kv_cache.h"
 
+#include <algorithm>
+
 namespace qasr::cpu {
+namespace {
+
+constexpr std::size_t kRun = 32;  // elements rounded at a time, by vector instructions
+
+void round_run(const float* from, std::size_t n, std::uint16_t* to) {
+  for (std::size_t i = 0; i < n; ++i) to[i] = to_bf16(from[i]).bits;
+}
+void round_run(const float* from, std::size_t n, float* to) { std::copy_n(from, n, to); }
+
+// One column of a panel: element d goes to column[d * width].
+template <typename T>
+void put_column(const float* key, std::size_t n, std::size_t width, T* column) {
+  for (std::size_t begin = 0; begin < n; begin += kRun) {
+    T rounded[kRun];
+    const std::size_t count = std::min(kRun, n - begin);
+    round_run(key + begin, count, rounded);
+    for (std::size_t i = 0; i < count; ++i) column[(begin + i) * width] = rounded[i];
+  }
+}
+
+}  // namespace
 
 PagedKvCache::PagedKvCache(const KvCacheShape& shape, const isa::KernelTable& isa)
     : KvCache(shape), width_(isa.panel_width), lanes_(isa.lanes) {
   QASR_CHECK(shape.n_layers > 0 && shape.n_kv_heads > 0 && shape.head_dim > 0 && shape.page_tokens > 0);
-  QASR_CHECK(shape.n_pages >= 0 && (shape.dtype == DType::kF32 || shape.dtype == DType::kBf16));
+  QASR_CHECK(isa::kBf16PairHalves * lanes_ <= kRun && shape.n_pages >= 0 && (shape.dtype == DType::kF32 || shape.dtype == DType::kBf16));
   head_dim_ = static_cast<std::size_t>(shape.head_dim);
   page_tokens_ = static_cast<std::size_t>(shape.page_tokens);
   key_panels_ = ceil_div(page_tokens_, width_);
@@ -34,26 +57,32 @@ isa::Panels PagedKvCache::values(int layer, std::int32_t page, std::size_t kv_he
           n_positions, page_tokens_ * width_};
 }
 
-template <typename T, typename Round>
-void PagedKvCache::append_as(T* memory, std::size_t slot, const float* key, const float* value, Round round) noexcept {
-  const auto column = [&](std::size_t feature) {
-    return sizeof(T) == sizeof(float) ? feature : isa::bf16_slot(feature, lanes_);
-  };
-  T* keys = memory + slot / width_ * width_ * head_dim_ + column(slot % width_);
-  T* values = memory + key_elements_ + slot * width_;
-  for (std::size_t d = 0; d < head_dim_; ++d) {
-    keys[d * width_] = round(key[d]);
-    values[d / width_ * width_ * page_tokens_ + column(d % width_)] = round(value[d]);
+void PagedKvCache::put_key(int layer, std::int32_t page, std::size_t kv_head, std::size_t slot,
+                           const float* key) noexcept {
+  std::byte* memory = at(layer, page, kv_head);
+  const std::size_t panel = slot / width_ * width_ * head_dim_;
+  if (shape().dtype == DType::kBf16) {
+    const std::size_t column = isa::bf16_slot(slot % width_, lanes_);
+    put_column(key, head_dim_, width_, reinterpret_cast<std::uint16_t*>(memory) + panel + column);
+  } else {
+    put_column(key, head_dim_, width_, reinterpret_cast<float*>(memory) + panel + slot % width_);
   }
 }
 
-void PagedKvCache::append(int layer, std::int32_t page, std::size_t kv_head, std::size_t slot, const float* key,
-                          const float* value) noexcept {
-  std::byte* memory = at(layer, page, kv_head);
-  if (shape().dtype == DType::kBf16) {
-    append_as(reinterpret_cast<std::uint16_t*>(memory), slot, key, value, [](float v) { return to_bf16(v).bits; });
-  } else {
-    append_as(reinterpret_cast<float*>(memory), slot, key, value, [](float v) { return v; });
+void PagedKvCache::put_value(int layer, std::int32_t page, std::size_t kv_head, std::size_t slot,
+                             const float* value) noexcept {
+  std::byte* memory = at(layer, page, kv_head) + (key_elements_ + slot * width_) * element_bytes_;
+  const std::size_t pair = isa::kBf16PairHalves * lanes_;  // bf16 lie interleaved within so many features
+  for (std::size_t begin = 0; begin < head_dim_; begin += pair) {
+    const std::size_t count = std::min(pair, head_dim_ - begin);
+    const std::size_t at = begin / width_ * width_ * page_tokens_ + begin % width_;
+    if (shape().dtype == DType::kF32) {
+      std::copy_n(value + begin, count, reinterpret_cast<float*>(memory) + at);
+      continue;
+    }
+    std::uint16_t rounded[kRun], *to = reinterpret_cast<std::uint16_t*>(memory) + at;
+    round_run(value + begin, count, rounded);
+    for (std::size_t i = 0; i < count; ++i) to[i < lanes_ ? 2 * i : 2 * (i - lanes_) + 1] = rounded[i];
   }
 }
 

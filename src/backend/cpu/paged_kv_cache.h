@@ -17,17 +17,15 @@ class PagedKvCache final : public KvCache {
   isa::Panels keys(int layer, std::int32_t page, std::size_t kv_head) const;
   /// Values of the first n_positions of a page: [head_dim, n_positions] in panels of head_dim.
   isa::Panels values(int layer, std::int32_t page, std::size_t kv_head, std::size_t n_positions) const;
-  /// Rounds to the cache's dtype.    key, value  [head_dim]
-  void append(int layer, std::int32_t page, std::size_t kv_head, std::size_t slot, const float* key,
-              const float* value) noexcept;
+  /// Fill position `slot` of a page, rounded to the cache's dtype.    key, value  [head_dim]
+  void put_key(int layer, std::int32_t page, std::size_t kv_head, std::size_t slot, const float* key) noexcept;
+  void put_value(int layer, std::int32_t page, std::size_t kv_head, std::size_t slot, const float* value) noexcept;
 
   std::size_t key_elements() const { return key_elements_; }
   std::size_t value_elements() const { return value_elements_; }
 
  private:
   std::byte* at(int layer, std::int32_t page, std::size_t kv_head) const;
-  template <typename T, typename Round>
-  void append_as(T* memory, std::size_t slot, const float* key, const float* value, Round round) noexcept;
 
   std::size_t width_, lanes_, head_dim_, page_tokens_;
   std::size_t key_panels_, value_panels_;

@@ -1,4 +1,8 @@
-// Queries, keys and values of new rows in one product, then per head: RMSNorm, rotation, append to the cache.
+// Queries, keys and values of new rows in one product. Its tiles hold whole heads, so RMSNorm, rotation and the append
+// to the cache follow while the sums are in cache: the product itself is never in memory. A task holds all rows of a
+// head that share cache lines of keys.
+#include <numeric>
+
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/paged_kv_cache.h"
 #include "backend/cpu/product.h"
@@ -18,37 +22,67 @@ RowPlace place_of(const SequenceBatch& batch, std::size_t row) {
           static_cast<std::size_t>(batch.n_past[sequence]) + row - static_cast<std::size_t>(batch.row_begin[sequence])};
 }
 
+// Takes tiles of [queries, keys, values], each a number of whole heads.
+struct HeadSink {
+  const isa::KernelTable& isa;
+  const Backend::QkvNormRope& op;
+  const SequenceBatch& batch;
+  PagedKvCache& cache;
+  float* q_out;  // [rows, n_heads * dim]
+  std::size_t n_heads, n_kv_heads, dim;
+
+  void operator()(const SumTile& tile) const {
+    const std::size_t first = tile.panel_begin * isa.panel_width / dim;
+    const std::size_t end = std::min(first + tile.n_panels * isa.panel_width / dim, n_heads + 2 * n_kv_heads);
+    for (std::size_t head = first; head < end; ++head) {
+      for (std::size_t row = 0; row < tile.n_rows; ++row) {
+        put(head, tile.row_begin + row, tile.sums + row * tile.stride + (head - first) * dim);
+      }
+    }
+  }
+
+  void put(std::size_t head, std::size_t row, float* x) const {
+    const RowPlace place = place_of(batch, row);
+    if (head < n_heads) {
+      norm_rope(op.q_norm, place.position, x, q_out + (row * n_heads + head) * dim);
+      return;
+    }
+    const auto page_tokens = static_cast<std::size_t>(cache.shape().page_tokens);
+    const std::int32_t page = batch.pages[place.sequence][place.position / page_tokens];
+    const std::size_t slot = place.position % page_tokens, kv_head = (head - n_heads) % n_kv_heads;
+    if (head < n_heads + n_kv_heads) {
+      norm_rope(op.k_norm, place.position, x, x);
+      cache.put_key(op.layer, page, kv_head, slot, x);
+    } else {
+      cache.put_value(op.layer, page, kv_head, slot, x);
+    }
+  }
+
+  void norm_rope(ConstTensorView weight, std::size_t position, const float* x, float* y) const {
+    const std::size_t angles = position * (dim / 2);
+    isa.rms_norm_rope(x, weight.as<float>(), op.eps, op.rope_cos.as<float>() + angles, op.rope_sin.as<float>() + angles,
+                      dim, y);
+  }
+};
+
 }  // namespace
 
 void CpuBackend::qkv_norm_rope_append(ConstTensorView x, const QkvNormRope& p, const SequenceBatch& batch,
                                       KvCache& kv_cache, TensorView q) {
   check_qkv_norm_rope_append(x, p, batch, kv_cache, q);
-  auto& cache = static_cast<PagedKvCache&>(kv_cache);
-  const auto dim = static_cast<std::size_t>(cache.shape().head_dim), rows = static_cast<std::size_t>(x.rows());
-  const auto kv_heads = static_cast<std::size_t>(cache.shape().n_kv_heads);
-  const auto page_tokens = static_cast<std::size_t>(cache.shape().page_tokens);
-  const std::size_t n_heads = static_cast<std::size_t>(q.cols()) / dim, group = ceil_div(n_heads, kv_heads);
-  const auto out_features = static_cast<std::size_t>(p.qkv->out_features());
-  auto lease = scratch_.lease(ScratchPool::bytes_for<float>(rows * out_features));
-  float* qkv = lease.take<float>(rows * out_features);
-  linear(x, *p.qkv, {qkv, DType::kF32, {x.rows(), p.qkv->out_features()}}, {});
-  const float *q_norm = p.q_norm.as<float>(), *k_norm = p.k_norm.as<float>();
-  const float *cosines = p.rope_cos.as<float>(), *sines = p.rope_sin.as<float>();
-  float* q_out = q.as<float>();
-  pool_.parallel_for(rows * kv_heads, [&](std::size_t task, int) {
-    const std::size_t row = task / kv_heads, kv_head = task % kv_heads;
-    const RowPlace place = place_of(batch, row);
-    const float *cosine = cosines + place.position * (dim / 2), *sine = sines + place.position * (dim / 2);
-    float* row_qkv = qkv + row * out_features;
-    for (std::size_t head = kv_head * group; head < std::min(n_heads, (kv_head + 1) * group); ++head) {
-      context_.isa.rms_norm_rope(row_qkv + head * dim, q_norm, p.eps, cosine, sine, dim,
-                                 q_out + (row * n_heads + head) * dim);
-    }
-    float* key = row_qkv + (n_heads + kv_head) * dim;
-    context_.isa.rms_norm_rope(key, k_norm, p.eps, cosine, sine, dim, key);
-    cache.append(p.layer, batch.pages[place.sequence][place.position / page_tokens], kv_head,
-                 place.position % page_tokens, key, key + kv_heads * dim);
-  });
+  const PackedMatrix& matrix = static_cast<const PackedLinear&>(*p.qkv).matrix;
+  const auto dim = static_cast<std::size_t>(kv_cache.shape().head_dim);
+  const HeadSink sink{context_.isa,
+                      p,
+                      batch,
+                      static_cast<PagedKvCache&>(kv_cache),
+                      q.as<float>(),
+                      static_cast<std::size_t>(q.cols()) / dim,
+                      static_cast<std::size_t>(kv_cache.shape().n_kv_heads),
+                      dim};
+  const std::size_t width = context_.isa.panel_width, n_rows = static_cast<std::size_t>(x.rows());
+  const ProductPlan plan = plan_product(context_, matrix, n_rows, std::lcm(dim, width) / width, false);
+  dense_product(context_, plan, x.as<float>(), n_rows, matrix, sink);
 }
 
 }  // namespace qasr::cpu
