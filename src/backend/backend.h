@@ -4,7 +4,8 @@
 // instruction sets; cuda/ is one NVIDIA GPU. A fused operation is an operation of its own, with a reference version.
 //
 // "act" below is the backend's activation_dtype(): f32 in host memory, bf16 on a GPU. Residual streams, norm weights
-// and logits are f32 everywhere.
+// and logits are f32 everywhere. Rows that only products read may be of their operand_dtype() instead, wherever an
+// operation below writes act rows or multiplies them with a weight.
 //
 // Rules for every implementation:
 //   - Views passed in were made from this backend's memory. All are contiguous and row-major. Outputs never overlap
@@ -168,6 +169,10 @@ class Backend {
 
   /// Element type of what flows between the operations of a layer ("act").
   virtual DType activation_dtype() const { return DType::kF32; }
+
+  /// Element type of rows that nothing but products with `w` read ("operand"): act, or kQ8Rows where the operation that
+  /// writes the rows rounds them, so that the product need not. The result is the same bits.
+  virtual DType operand_dtype(const LinearWeight&) const { return activation_dtype(); }
 
   /// What WeightFormat::kAuto means here.
   virtual WeightFormat default_weights() const { return WeightFormat::kQ8; }

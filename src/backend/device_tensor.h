@@ -16,7 +16,7 @@ class DeviceTensor {
 
   /// Gives the tensor this shape. Memory grows when needed and never shrinks; contents are undefined afterwards.
   TensorView resize(Backend& backend, const Shape& shape, DType dtype = DType::kF32) {
-    const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * dtype_bytes(dtype);
+    const std::size_t bytes = tensor_bytes(dtype, shape);
     if (buffer_ == nullptr || buffer_->bytes() < bytes) {
       buffer_.reset();  // first, so that old and new memory never exist side by side
       buffer_ = backend.allocate(bytes);

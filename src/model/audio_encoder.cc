@@ -151,11 +151,12 @@ void AudioEncoder::encode_group(std::span<const Window> windows, std::int64_t fi
     run_layer(layers_[layer], window_begin, workspace);
     show("layer." + std::to_string(layer), x);
   }
-  const DType act = backend_.activation_dtype();
-  const TensorView normed = workspace.normed.resize(backend_, x.shape, act);
+  // A tap sees act.
+  const DType normed_dtype = tap ? backend_.activation_dtype() : backend_.operand_dtype(*proj1_);
+  const TensorView normed = workspace.normed.resize(backend_, x.shape, normed_dtype);
   backend_.layer_norm(x, post_norm_weight_.view(), post_norm_bias_.view(), config_.layer_norm_eps, normed);
   show("ln_post", normed);
-  const TensorView projected = workspace.attention.resize(backend_, x.shape, act);
+  const TensorView projected = workspace.attention.resize(backend_, x.shape, backend_.operand_dtype(*proj2_));
   backend_.linear(normed, *proj1_, projected, {.activation = Activation::kGelu});
   backend_.linear(projected, *proj2_, out, {});
   show("output", out);
@@ -208,7 +209,8 @@ TensorView AudioEncoder::embed_chunks(std::span<const Window> windows, EncoderWo
   const DType act = backend_.activation_dtype();
   const TensorView chunks = workspace.chunks.resize(backend_, {n_chunks, config_.n_mels, width});
   fill_chunks(windows, workspace, chunks);
-  const TensorView stem = workspace.stem.resize(backend_, {n_rows, conv_out_->in_features()}, act);
+  const TensorView stem =
+      workspace.stem.resize(backend_, {n_rows, conv_out_->in_features()}, backend_.operand_dtype(*conv_out_));
   backend_.conv_stem(chunks, *conv_stem_, stem);
   const TensorView stem_out = workspace.stem_out.resize(backend_, {n_rows, config_.d_model}, act);
   backend_.linear(stem, *conv_out_, stem_out, {});
@@ -222,19 +224,23 @@ void AudioEncoder::run_layer(const Layer& layer, std::span<const std::int32_t> w
                              EncoderWorkspace& workspace) const {
   const TensorView x = workspace.x.view();
   const DType act = backend_.activation_dtype();
-  const TensorView normed = workspace.normed.resize(backend_, x.shape, act);
   const TensorView qkv = workspace.qkv.resize(backend_, {x.rows(), 3LL * config_.d_model}, act);
-  const TensorView attention = workspace.attention.resize(backend_, x.shape, act);
-  const TensorView ff = workspace.ff.resize(backend_, {x.rows(), config_.d_ff}, act);
   const float eps = config_.layer_norm_eps;
+  // Rows that only a product with `w` reads.
+  const auto operand = [&](DeviceTensor& rows, const LinearWeight& w) {
+    return rows.resize(backend_, {x.rows(), w.in_features()}, backend_.operand_dtype(w));
+  };
 
-  backend_.layer_norm(x, layer.attention_norm_weight.view(), layer.attention_norm_bias.view(), eps, normed);
-  backend_.linear(normed, *layer.qkv, qkv, {});
+  const TensorView attention_in = operand(workspace.normed, *layer.qkv);
+  backend_.layer_norm(x, layer.attention_norm_weight.view(), layer.attention_norm_bias.view(), eps, attention_in);
+  backend_.linear(attention_in, *layer.qkv, qkv, {});
+  const TensorView attention = operand(workspace.attention, *layer.attention_out);
   backend_.attention_blocks(qkv, config_.n_heads, window_begin, attention);
   backend_.linear(attention, *layer.attention_out, x, {.accumulate = true});
 
-  backend_.layer_norm(x, layer.ff_norm_weight.view(), layer.ff_norm_bias.view(), eps, normed);
-  backend_.linear(normed, *layer.fc1, ff, {.activation = Activation::kGelu});
+  const TensorView ff_in = operand(workspace.normed, *layer.fc1), ff = operand(workspace.ff, *layer.fc2);
+  backend_.layer_norm(x, layer.ff_norm_weight.view(), layer.ff_norm_bias.view(), eps, ff_in);
+  backend_.linear(ff_in, *layer.fc1, ff, {.activation = Activation::kGelu});
   backend_.linear(ff, *layer.fc2, x, {.accumulate = true});
 }
 

@@ -246,14 +246,18 @@ void TextDecoder::resize_activations(std::int64_t n_rows, std::int64_t n_sequenc
 
 // All layers over workspace.x, in place.
 void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const {
-  const TensorView x = workspace.x.view(), normed = workspace.normed.view();
-  const TensorView q = workspace.q.view(), attention = workspace.attention.view(), ff = workspace.ff.view();
+  const TensorView x = workspace.x.view(), q = workspace.q.view();
   const float eps = config_.rms_norm_eps;
+  // Rows that only a product with `w` reads.
+  const auto operand = [&](DeviceTensor& rows, const LinearWeight& w) {
+    return rows.resize(backend_, {x.rows(), w.in_features()}, backend_.operand_dtype(w));
+  };
 
   for (int index = 0; index < config_.n_layers; ++index) {
     const Layer& layer = layers_[static_cast<std::size_t>(index)];
-    backend_.rms_norm(x, layer.attention_norm.view(), eps, normed);
-    backend_.qkv_norm_rope_append(normed,
+    const TensorView attention_in = operand(workspace.normed, *layer.qkv);
+    backend_.rms_norm(x, layer.attention_norm.view(), eps, attention_in);
+    backend_.qkv_norm_rope_append(attention_in,
                                   {.qkv = layer.qkv.get(),
                                    .q_norm = layer.q_norm.view(),
                                    .k_norm = layer.k_norm.view(),
@@ -262,18 +266,20 @@ void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, Decoder
                                    .rope_sin = workspace.rope_sin.view(),
                                    .layer = index},
                                   batch, cache, q);
+    const TensorView attention = operand(workspace.attention, *layer.attention_out);
     backend_.attention_causal(q, config_.n_heads, index, batch, cache, attention);
     backend_.linear(attention, *layer.attention_out, x, {.accumulate = true});
 
-    backend_.rms_norm(x, layer.ff_norm.view(), eps, normed);
-    backend_.gate_up_silu(normed, *layer.gate_up, ff);
+    const TensorView ff_in = operand(workspace.normed, *layer.gate_up), ff = operand(workspace.ff, *layer.down);
+    backend_.rms_norm(x, layer.ff_norm.view(), eps, ff_in);
+    backend_.gate_up_silu(ff_in, *layer.gate_up, ff);
     backend_.linear(ff, *layer.down, x, {.accumulate = true});
   }
 }
 
 // hidden [n_sequences, hidden] -> workspace.logits, workspace.next_ids.
 void TextDecoder::next_tokens(ConstTensorView hidden, DecoderWorkspace& workspace) const {
-  const TensorView normed = workspace.normed.view().slice_rows(0, hidden.rows());
+  const TensorView normed = workspace.normed.resize(backend_, hidden.shape, backend_.operand_dtype(*embedding_));
   backend_.rms_norm(hidden, final_norm_.view(), config_.rms_norm_eps, normed);
   backend_.argmax_ids(normed, *embedding_, workspace.logits.view(), workspace.next_ids.view());
 }

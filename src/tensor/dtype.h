@@ -8,13 +8,25 @@
 
 namespace qasr {
 
-enum class DType : std::uint8_t { kF32, kF16, kBf16, kI32, kU32, kI8, kU8 };
+enum class DType : std::uint8_t {
+  kF32,
+  kF16,
+  kBf16,
+  kI32,
+  kU32,
+  kI8,
+  kU8,
+  /// Rows of a matrix rounded to 8-bit blocks of 32 with their scales, in a layout of the backend's own: only its
+  /// operations read and write them. Reserved as f32 in whole blocks (tensor_bytes), rows as close as the backend likes.
+  kQ8Rows
+};
 
 constexpr std::size_t dtype_bytes(DType dtype) {
   switch (dtype) {
     case DType::kF32:
     case DType::kI32:
     case DType::kU32:
+    case DType::kQ8Rows:
       return 4;
     case DType::kF16:
     case DType::kBf16:
@@ -43,6 +55,8 @@ constexpr std::string_view dtype_name(DType dtype) {
       return "i8";
     case DType::kU8:
       return "u8";
+    case DType::kQ8Rows:
+      return "q8 rows";
   }
   return "?";
 }

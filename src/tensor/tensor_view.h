@@ -42,6 +42,14 @@ class Shape {
   int rank_ = 0;
 };
 
+/// Memory that a contiguous tensor needs.
+inline std::size_t tensor_bytes(DType dtype, const Shape& shape) {
+  constexpr std::int64_t kQ8Block = 32;
+  std::int64_t n_elements = shape.elements();
+  if (dtype == DType::kQ8Rows) n_elements = shape[0] * ((shape[1] + kQ8Block - 1) / kQ8Block * kQ8Block);
+  return static_cast<std::size_t>(n_elements) * dtype_bytes(dtype);
+}
+
 template <bool kConst>
 struct BasicTensorView {
   using Void = std::conditional_t<kConst, const void, void>;
@@ -62,6 +70,7 @@ struct BasicTensorView {
   /// Rows [begin, begin + count) of axis 0.
   BasicTensorView slice_rows(std::int64_t begin, std::int64_t count) const {
     QASR_CHECK(shape.rank() == 2 && begin >= 0 && count >= 0 && begin + count <= shape[0]);
+    QASR_CHECK(dtype != DType::kQ8Rows || begin == 0);
     using Byte = std::conditional_t<kConst, const char, char>;
     const std::size_t row_bytes = static_cast<std::size_t>(shape[1]) * dtype_bytes(dtype);
     return {static_cast<Byte*>(data) + static_cast<std::size_t>(begin) * row_bytes, dtype, {count, shape[1]}};

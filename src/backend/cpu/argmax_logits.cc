@@ -2,6 +2,7 @@
 // those.
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/product.h"
+#include "backend/cpu/row_sink.h"
 #include "backend/op_checks.h"
 
 namespace qasr::cpu {
@@ -25,7 +26,7 @@ Best best_of(const isa::KernelTable& isa, const float* x, std::size_t n, std::si
 
 void CpuBackend::argmax_logits(ConstTensorView x, const LinearWeight& head, TensorView logits,
                                std::span<std::int32_t> ids) {
-  check_argmax_logits(x, head, logits, ids);
+  check_argmax_logits(unrounded(x), head, logits, ids);
   const PackedMatrix& matrix = static_cast<const PackedLinear&>(head).matrix;
   const isa::KernelTable& isa = context_.isa;
   const auto n_rows = static_cast<std::size_t>(x.rows());
@@ -34,7 +35,7 @@ void CpuBackend::argmax_logits(ConstTensorView x, const LinearWeight& head, Tens
   const ProductPlan plan = plan_product(context_, matrix, n_rows, 1, false);
   auto lease = context_.scratch.lease(ScratchPool::bytes_for<Best>(plan.n_panel_blocks * n_rows));
   Best* bests = lease.take<Best>(plan.n_panel_blocks * n_rows);  // [n_panel_blocks, n_rows]
-  dense_product(context_, plan, x.as<float>(), n_rows, matrix, [&](const SumTile& tile) {
+  dense_product(context_, plan, x, matrix, [&](const SumTile& tile) {
     const std::size_t column = tile.panel_begin * isa.panel_width;
     const std::size_t columns = std::min(tile.n_panels * isa.panel_width, vocab - column);
     float* tile_out = out + tile.row_begin * vocab + column;

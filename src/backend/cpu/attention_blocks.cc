@@ -4,6 +4,7 @@
 
 #include "backend/cpu/attention_tile.h"
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/row_sink.h"
 #include "backend/op_checks.h"
 
 namespace qasr::cpu {
@@ -39,7 +40,8 @@ struct BlocksTask {
   std::size_t n_keys, query_begin, n_queries;
 };
 
-void run_task(const isa::KernelTable& isa, const BlocksTask& task, float* memory, float* y, std::size_t y_stride) {
+void run_task(const isa::KernelTable& isa, const BlocksTask& task, float* memory, std::size_t first_row,
+              std::size_t column, const RowSink& out) {
   const std::size_t width = isa.panel_width, padded_dim = round_up(task.head_dim, width);
   float *keys = memory, *values = keys + kKeys * task.head_dim;
   AttentionTile tile(values + kKeys * padded_dim, kQueries, kKeys, padded_dim);
@@ -57,7 +59,7 @@ void run_task(const isa::KernelTable& isa, const BlocksTask& task, float* memory
                   [count](std::size_t) { return count; });
   }
   for (std::size_t query = 0; query < task.n_queries; ++query) {
-    isa.scale(tile.out + query * tile.out_stride, 1.0f / tile.softmax[query].sum, task.head_dim, y + query * y_stride);
+    out.put(first_row + query, column, tile.finish(isa, query, task.head_dim), task.head_dim);
   }
 }
 
@@ -65,7 +67,7 @@ void run_task(const isa::KernelTable& isa, const BlocksTask& task, float* memory
 
 void CpuBackend::attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
                                   TensorView y) {
-  check_attention_blocks(qkv, n_heads, block_begin, y);
+  check_attention_blocks(qkv, n_heads, block_begin, unrounded(y));
   const auto heads = static_cast<std::size_t>(n_heads), width = static_cast<std::size_t>(y.cols());
   const std::size_t head_dim = width / heads, padded_dim = round_up(head_dim, context_.isa.panel_width);
   const std::size_t n_blocks = block_begin.size() - 1;
@@ -80,7 +82,7 @@ void CpuBackend::attention_blocks(ConstTensorView qkv, int n_heads, std::span<co
   auto lease = scratch_.lease(ScratchPool::bytes_for<float>(n_threads * worker_floats));
   float* memory = lease.take<float>(n_threads * worker_floats);
   const float* in = qkv.as<float>();
-  float* out = y.as<float>();
+  const HeadRows rows(context_, y, head_dim);
   pool_.parallel_for(n_blocks * tiles * heads, [&](std::size_t index, int worker) {
     const std::size_t head = index % heads, tile = index / heads % tiles, block = index / heads / tiles;
     const auto row = static_cast<std::size_t>(block_begin[block]);
@@ -88,9 +90,10 @@ void CpuBackend::attention_blocks(ConstTensorView qkv, int n_heads, std::span<co
     if (begin >= n_keys) return;  // a shorter block than the longest
     const BlocksTask task{in + row * 3 * width + head * head_dim, 3 * width, width, 2 * width, head_dim, n_keys, begin,
                           std::min(kQueries, n_keys - begin)};
-    run_task(context_.isa, task, memory + static_cast<std::size_t>(worker) * worker_floats,
-             out + (row + begin) * width + head * head_dim, width);
+    run_task(context_.isa, task, memory + static_cast<std::size_t>(worker) * worker_floats, row + begin,
+             head * head_dim, rows.sink());
   });
+  rows.finish();
 }
 
 }  // namespace qasr::cpu

@@ -6,6 +6,7 @@
 #include "backend/cpu/attention_tile.h"
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/paged_kv_cache.h"
+#include "backend/cpu/row_sink.h"
 #include "backend/op_checks.h"
 
 namespace qasr::cpu {
@@ -32,8 +33,8 @@ struct CausalTask {
   int layer;
   std::size_t kv_head, n_rows, first_position;
   std::span<const std::int32_t> pages;
-  const float* q;  // first row of the tile, first head of the group
-  float* y;
+  std::size_t first_row, first_head;  // of the tile and of the group
+  const float* q;                     // there
 };
 
 // Widened copies of a bf16 page pay off once several tiles of rows read them.
@@ -45,7 +46,7 @@ isa::Panels widened(const isa::KernelTable& isa, isa::Panels panels, std::size_t
 }
 
 void run_task(const isa::KernelTable& isa, const CausalShape& shape, const PagedKvCache& cache, const CausalTask& task,
-              float* memory) {
+              float* memory, const RowSink& out) {
   const std::size_t n_queries = task.n_rows * shape.group, dim = shape.head_dim, row_stride = shape.n_heads * dim;
   float *queries = memory, *keys_f32 = queries + shape.max_queries * dim;
   float* values_f32 = keys_f32 + cache.key_elements();
@@ -59,7 +60,9 @@ void run_task(const isa::KernelTable& isa, const CausalShape& shape, const Paged
   for (std::size_t begin = 0; begin < n_positions; begin += shape.page_tokens) {
     const std::int32_t page = task.pages[begin / shape.page_tokens];
     isa::Panels keys = cache.keys(task.layer, page, task.kv_head);
-    isa::Panels values = cache.values(task.layer, page, task.kv_head, std::min(shape.page_tokens, n_positions - begin));
+    const std::size_t n_keys = std::min(shape.page_tokens, n_positions - begin);
+    isa::Panels values = cache.values(task.layer, page, task.kv_head, n_keys);
+    keys.n_panels = ceil_div(n_keys, isa.panel_width);  // none for positions that no row of the tile sees
     if (keys.is_bf16 && n_queries > isa.tile_rows) {
       keys = widened(isa, keys, cache.key_elements(), keys_f32);
       values = widened(isa, values, cache.value_elements(), values_f32);
@@ -70,8 +73,8 @@ void run_task(const isa::KernelTable& isa, const CausalShape& shape, const Paged
     });
   }
   for (std::size_t query = 0; query < n_queries; ++query) {
-    isa.scale(tile.out + query * tile.out_stride, 1.0f / tile.softmax[query].sum, dim,
-              task.y + query / shape.group * row_stride + query % shape.group * dim);
+    const float* values = tile.finish(isa, query, dim);
+    out.put(task.first_row + query / shape.group, (task.first_head + query % shape.group) * dim, values, dim);
   }
 }
 
@@ -79,7 +82,7 @@ void run_task(const isa::KernelTable& isa, const CausalShape& shape, const Paged
 
 void CpuBackend::attention_causal(ConstTensorView q, int n_heads, int layer, const SequenceBatch& batch,
                                   const KvCache& kv_cache, TensorView y) {
-  check_attention_causal(q, n_heads, layer, batch, kv_cache, y);
+  check_attention_causal(q, n_heads, layer, batch, kv_cache, unrounded(y));
   const auto& cache = static_cast<const PagedKvCache&>(kv_cache);
   const CausalShape shape(context_.isa, cache.shape(), n_heads);
   std::int32_t longest = 0;
@@ -95,7 +98,7 @@ void CpuBackend::attention_causal(ConstTensorView q, int n_heads, int layer, con
   auto lease = scratch_.lease(ScratchPool::bytes_for<float>(n_threads * worker_floats));
   float* memory = lease.take<float>(n_threads * worker_floats);
   const float* in = q.as<float>();
-  float* out = y.as<float>();
+  const HeadRows rows(context_, y, shape.head_dim);
   pool_.parallel_for(batch.n_sequences() * tiles * shape.n_kv_heads, [&](std::size_t index, int worker) {
     const std::size_t head = index % shape.n_kv_heads, tile = index / shape.n_kv_heads % tiles;
     const std::size_t s = index / shape.n_kv_heads / tiles;
@@ -109,10 +112,12 @@ void CpuBackend::attention_causal(ConstTensorView q, int n_heads, int layer, con
                           std::min(shape.rows_per_tile, n_rows - begin),
                           static_cast<std::size_t>(batch.n_past[s]) + begin,
                           batch.pages[s],
-                          in + at,
-                          out + at};
-    run_task(context_.isa, shape, cache, task, memory + static_cast<std::size_t>(worker) * worker_floats);
+                          first_row + begin,
+                          head * shape.group,
+                          in + at};
+    run_task(context_.isa, shape, cache, task, memory + static_cast<std::size_t>(worker) * worker_floats, rows.sink());
   });
+  rows.finish();
 }
 
 }  // namespace qasr::cpu

@@ -32,6 +32,13 @@ struct AttentionTile {
     std::fill_n(softmax, n_queries, isa::SoftmaxRow{-std::numeric_limits<float>::infinity(), 0.0f});
   }
 
+  /// The finished row `query` [n], in place.
+  float* finish(const isa::KernelTable& isa, std::size_t query, std::size_t n) noexcept {
+    float* row = out + query * out_stride;
+    isa.scale(row, 1.0f / softmax[query].sum, n, row);
+    return row;
+  }
+
   /// Takes in one tile of keys.
   ///   keys    panels of the tile's keys, depth head_dim    values  panels of head_dim, depth = keys of the tile
   ///   n_valid(query)  keys of the tile the query may see, from the first on

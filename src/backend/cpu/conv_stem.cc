@@ -3,6 +3,7 @@
 // im2col buffer is ever made. Several chunks go through together so that every stage has tasks for all threads.
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/product.h"
+#include "backend/cpu/row_sink.h"
 #include "backend/op_checks.h"
 
 namespace qasr::cpu {
@@ -84,34 +85,34 @@ struct FloatImage {
 struct RecordImage {
   const isa::KernelTable& isa;
   const PackedMatrix& weight;
-  isa::RecordLayout layout;
-  std::byte* out;  // [positions] records
+  RowSink out;  // [positions, channels]
 
   void operator()(const SumTile& tile) const {
     const std::size_t column = tile.panel_begin * isa.panel_width;
     const std::size_t columns = std::min(tile.n_panels * isa.panel_width, weight.n_features - column);
-    const bool is_last = column + columns == weight.n_features;
-    const std::size_t block = column / isa::kBlock;
-    const std::size_t n_blocks = (is_last ? layout.n_blocks : block + columns / isa::kBlock) - block;
     isa.finish_linear(tile.sums, tile.stride, tile.n_rows, columns, {.bias = weight.bias_from(column), .gelu = true},
                       tile.sums, tile.stride);
-    for (std::size_t row = 0; row < tile.n_rows; ++row) {
-      isa.quantize_row(tile.sums + row * tile.stride, columns, block, n_blocks, layout,
-                       out + (tile.row_begin + row) * layout.bytes);
-    }
+    out.round_tile(tile, column, columns);
   }
 };
 
-// [image, row, column, channel] -> [image * width + column, channel * height + row]
-void transpose(const Context& context, const Images& in, const float* from, float* to) {
-  context.pool.parallel_for(in.n_images * in.width, [&](std::size_t token, int) {
+// [image, row, column, channel] -> [first_token + image * width + column, channel * height + row]
+void transpose(const Context& context, const Images& in, const float* from, std::size_t first_token,
+               const RowSink& out) {
+  const std::size_t row_floats = in.channels * in.height, scratch_row = round_up(row_floats, 16);
+  const auto n_threads = static_cast<std::size_t>(context.pool.n_threads());
+  const std::size_t scratch_floats = out.is_rounded() ? n_threads * scratch_row : 0;
+  auto lease = context.scratch.lease(ScratchPool::bytes_for<float>(scratch_floats));
+  float* scratch = lease.take<float>(scratch_floats);
+  context.pool.parallel_for(in.n_images * in.width, [&](std::size_t token, int worker) {
     const std::size_t image = token / in.width, column = token % in.width;
-    float* row_out = to + token * in.channels * in.height;
+    float* to = out.is_rounded() ? scratch + static_cast<std::size_t>(worker) * scratch_row
+                                 : out.at(first_token + token, 0);
     for (std::size_t row = 0; row < in.height; ++row) {
       const float* channels = from + ((image * in.height + row) * in.width + column) * in.channels;
-      for (std::size_t channel = 0; channel < in.channels; ++channel)
-        row_out[channel * in.height + row] = channels[channel];
+      for (std::size_t channel = 0; channel < in.channels; ++channel) to[channel * in.height + row] = channels[channel];
     }
+    if (out.is_rounded()) out.round(first_token + token, 0, to, row_floats);
   });
 }
 
@@ -144,11 +145,15 @@ void run_records(const Context& context, const PackedConvStem& stem, const Image
   const Images a = in.next(stem.convs[0].n_features), b = a.next(stem.convs[1].n_features);
   const isa::RecordLayout layout = record_layout(context, stem.convs[1]);
   // A tile of sums must hold whole blocks of the next stage's activations.
-  const std::size_t whole_blocks = std::max<std::size_t>(1, isa::kBlock / context.isa.panel_width);
+  const std::size_t whole_blocks = panels_of_blocks(context);
+  const auto image = [&](const Images& size, std::byte* records) {
+    const Shape shape = {static_cast<std::int64_t>(size.positions()), static_cast<std::int64_t>(size.channels)};
+    return RowSink(context, {records, DType::kQ8Rows, shape});
+  };
   convolve_floats(context, in, x, scratch.zeros, stem.convs[0], whole_blocks,
-                  RecordImage{context.isa, stem.convs[0], layout, scratch.one_records});
+                  RecordImage{context.isa, stem.convs[0], image(a, scratch.one_records)});
   convolve_records(context, a, layout, scratch.one_records, scratch.zero_record, stem.convs[1], whole_blocks,
-                   RecordImage{context.isa, stem.convs[1], layout, scratch.two_records});
+                   RecordImage{context.isa, stem.convs[1], image(b, scratch.two_records)});
   convolve_records(context, b, layout, scratch.two_records, scratch.zero_record, stem.convs[2], 1,
                    FloatImage{context.isa, stem.convs[2], scratch.three});
 }
@@ -156,7 +161,7 @@ void run_records(const Context& context, const PackedConvStem& stem, const Image
 }  // namespace
 
 void CpuBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y) {
-  check_conv_stem(x, w, y);
+  check_conv_stem(x, w, unrounded(y));
   const auto& stem = static_cast<const PackedConvStem&>(w);
   const auto channels = static_cast<std::size_t>(w.channels()), n_chunks = static_cast<std::size_t>(x.shape[0]);
   Images in{1, static_cast<std::size_t>(x.shape[1]), static_cast<std::size_t>(x.shape[2]), 1};
@@ -185,13 +190,14 @@ void CpuBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorVie
   scratch.zero_record = lease.take<std::byte>(record_bytes);
   std::fill_n(scratch.zero_record, record_bytes, std::byte{0});
 
+  const RowSink out(context_, y);
   for (std::size_t chunk = 0; chunk < n_chunks; chunk += per_pass) {
     in.n_images = std::min(per_pass, n_chunks - chunk);
     const float* from = x.as<float>() + chunk * in.height * in.width;
     const auto run = quantized ? run_records : run_floats;
     run(context_, stem, in, from, scratch);
     const Images last = in.next(channels).next(channels).next(channels);
-    transpose(context_, last, scratch.three, y.as<float>() + chunk * third.elements());
+    transpose(context_, last, scratch.three, chunk * third.width, out);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "backend/cpu/paged_kv_cache.h"
+#include "backend/cpu/quant_rows.h"
 #include "backend/op_checks.h"
 
 namespace qasr::cpu {
@@ -32,6 +33,12 @@ SourceRow stacked_row(std::span<const HostTensor> matrices, std::size_t column) 
 std::string CpuBackend::description() const {
   const int n = pool_.n_threads();
   return std::string("cpu (") + context_.isa.name + ", " + std::to_string(n) + (n == 1 ? " thread)" : " threads)");
+}
+
+DType CpuBackend::operand_dtype(const LinearWeight& w) const {
+  // Instruction sets that hold rounded activations as floats would have longer rows, not shorter ones.
+  const bool are_shorter = context_.isa.quant_shape.activation_bytes < sizeof(float);
+  return are_shorter && takes_rounded_rows(static_cast<const PackedLinear&>(w).matrix) ? DType::kQ8Rows : DType::kF32;
 }
 
 std::unique_ptr<Buffer> CpuBackend::allocate(std::size_t bytes) { return std::make_unique<HostBuffer>(bytes); }

@@ -30,6 +30,7 @@ class CpuBackend final : public Backend {
   CpuBackend(int n_threads, const isa::KernelTable& isa) : pool_(n_threads), context_{isa, pool_, scratch_} {}
 
   std::string description() const override;
+  DType operand_dtype(const LinearWeight& w) const override;
 
   std::unique_ptr<Buffer> allocate(std::size_t bytes) override;
   void upload(const void* host, TensorView destination) override;

@@ -28,6 +28,11 @@ struct ProductPlan {
   std::size_t sum_stride = 0;
 };
 
+/// Panels whose columns are whole blocks of 8-bit rows.
+inline std::size_t panels_of_blocks(const Context& context) {
+  return std::max<std::size_t>(1, isa::kBlock / context.isa.panel_width);
+}
+
 /// @param panel_multiple  panels that must stay together: 2 for gate and up
 /// @param force_blocked   the rows are segments, which only the blocked product of floats reads
 ProductPlan plan_product(const Context& context, const PackedMatrix& matrix, std::size_t n_rows,
@@ -107,26 +112,37 @@ void quantized_product(const Context& context, const ProductPlan& plan, const is
   });
 }
 
-/// Rounds the rows of x first.
+/// x [n_rows, depth] times a quantised matrix; rows of f32 are rounded first.
 template <typename Finish>
-void quantizing_product(const Context& context, const ProductPlan& plan, const float* x, std::size_t n_rows,
-                        const PackedMatrix& matrix, const Finish& finish) {
+void rounded_product(const Context& context, const ProductPlan& plan, ConstTensorView x, const PackedMatrix& matrix,
+                     const Finish& finish) {
+  const bool is_rounded = x.dtype == DType::kQ8Rows;
+  QASR_CHECK(!is_rounded || takes_rounded_rows(matrix));
+  const auto n_rows = static_cast<std::size_t>(x.rows());
   const isa::RecordLayout layout = record_layout(context, matrix);
-  auto lease = context.scratch.lease(ScratchPool::bytes_for<std::byte>(n_rows * layout.bytes) +
+  const std::size_t own_bytes = is_rounded ? 0 : n_rows * layout.bytes;
+  auto lease = context.scratch.lease(ScratchPool::bytes_for<std::byte>(own_bytes) +
                                      ScratchPool::bytes_for<const std::byte*>(n_rows));
-  std::byte* records = lease.take<std::byte>(n_rows * layout.bytes);
+  const std::byte* records = static_cast<const std::byte*>(x.data);
+  if (!is_rounded) {
+    std::byte* own = lease.take<std::byte>(own_bytes);
+    quantize_rows(context, x.as<float>(), n_rows, matrix.depth, layout, own);
+    records = own;
+  }
   const std::byte** rows = lease.take<const std::byte*>(n_rows);
   for (std::size_t row = 0; row < n_rows; ++row) rows[row] = records + row * layout.bytes;
-  quantize_rows(context, x, n_rows, matrix.depth, layout, records);
   quantized_product(context, plan, {rows, n_rows, 1, layout}, matrix, finish);
 }
 
-/// x [n_rows, depth] times the matrix; finish(const SumTile&) noexcept takes each tile, on some worker.
+/// x [n_rows, depth], f32 or kQ8Rows, times the matrix; finish(const SumTile&) noexcept takes each tile, on some worker.
 template <typename Finish>
-void dense_product(const Context& context, const ProductPlan& plan, const float* x, std::size_t n_rows,
-                   const PackedMatrix& matrix, const Finish& finish) {
+void dense_product(const Context& context, const ProductPlan& plan, ConstTensorView view, const PackedMatrix& matrix,
+                   const Finish& finish) {
+  const auto n_rows = static_cast<std::size_t>(view.rows());
   if (n_rows == 0) return;  // register tiles have at least one row
-  if (is_quantized(matrix.storage)) return quantizing_product(context, plan, x, n_rows, matrix, finish);
+  if (is_quantized(matrix.storage)) return rounded_product(context, plan, view, matrix, finish);
+  QASR_CHECK(view.dtype == DType::kF32);
+  const float* x = view.as<float>();
   if (!plan.blocked) return stream_product(context, plan, x, n_rows, matrix, finish);
   const std::size_t depth = matrix.panels.depth;
   const auto fill = [&](std::size_t row, std::size_t count, const float** segments) {

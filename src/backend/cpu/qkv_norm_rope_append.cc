@@ -6,6 +6,7 @@
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/paged_kv_cache.h"
 #include "backend/cpu/product.h"
+#include "backend/cpu/row_sink.h"
 #include "backend/op_checks.h"
 
 namespace qasr::cpu {
@@ -69,7 +70,7 @@ struct HeadSink {
 
 void CpuBackend::qkv_norm_rope_append(ConstTensorView x, const QkvNormRope& p, const SequenceBatch& batch,
                                       KvCache& kv_cache, TensorView q) {
-  check_qkv_norm_rope_append(x, p, batch, kv_cache, q);
+  check_qkv_norm_rope_append(unrounded(x), p, batch, kv_cache, q);
   const PackedMatrix& matrix = static_cast<const PackedLinear&>(*p.qkv).matrix;
   const auto dim = static_cast<std::size_t>(kv_cache.shape().head_dim);
   const HeadSink sink{context_.isa,
@@ -80,9 +81,10 @@ void CpuBackend::qkv_norm_rope_append(ConstTensorView x, const QkvNormRope& p, c
                       static_cast<std::size_t>(q.cols()) / dim,
                       static_cast<std::size_t>(kv_cache.shape().n_kv_heads),
                       dim};
-  const std::size_t width = context_.isa.panel_width, n_rows = static_cast<std::size_t>(x.rows());
-  const ProductPlan plan = plan_product(context_, matrix, n_rows, std::lcm(dim, width) / width, false);
-  dense_product(context_, plan, x.as<float>(), n_rows, matrix, sink);
+  const std::size_t width = context_.isa.panel_width;
+  const ProductPlan plan =
+      plan_product(context_, matrix, static_cast<std::size_t>(x.rows()), std::lcm(dim, width) / width, false);
+  dense_product(context_, plan, x, matrix, sink);
 }
 
 }  // namespace qasr::cpu

@@ -14,6 +14,11 @@ isa::RecordLayout record_layout(const Context& context, const PackedMatrix& matr
   return {matrix.quant.n_blocks / matrix.n_segments, context.isa.quant_shape.activation_bytes};
 }
 
+bool takes_rounded_rows(const PackedMatrix& matrix) {
+  return is_quantized(matrix.storage) && matrix.n_segments == 1 &&
+         matrix.quant.n_blocks == ceil_div(matrix.depth, isa::kBlock);
+}
+
 void quantize_rows(const Context& context, const float* x, std::size_t n_rows, std::size_t depth,
                    const isa::RecordLayout& layout, std::byte* records) {
   const std::size_t step = std::max<std::size_t>(1, kTaskElements / std::max<std::size_t>(1, depth));

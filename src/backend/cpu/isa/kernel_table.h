@@ -72,10 +72,10 @@ struct KernelTable {
   void (*quantize_row)(const float* x, std::size_t n, std::size_t first_block, std::size_t n_blocks,
                        const RecordLayout& layout, std::byte* record) noexcept;
 
-  /// y[r][0 .. cols) = finish(c[r]).
+  /// y[r][0 .. cols) = finish(c[r]); y may be c.
   void (*finish_linear)(const float* c, std::size_t ldc, std::size_t rows, std::size_t cols, const Finish& finish,
                         float* y, std::size_t ldy) noexcept;
-  /// y = silu(gate) * up; panels of c alternate gate, up.    cols  valid columns of y in this tile
+  /// y = silu(gate) * up; panels of c alternate gate, up.    cols  valid columns of y in this tile; y may be c
   void (*finish_gate_up)(const float* c, std::size_t ldc, std::size_t rows, std::size_t cols, float* y,
                          std::size_t ldy) noexcept;
 
