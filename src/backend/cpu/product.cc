@@ -10,9 +10,11 @@ constexpr std::size_t kBlockRows = 144;
 // Columns of a block: the left factor is copied once per this many columns, fewer only to keep all threads busy.
 constexpr std::size_t kBlockColumns = 192;
 constexpr std::size_t kLeastColumns = 96;
-// The same for quantised products: sums of all rows and these columns share the L2 with the rows.
-constexpr std::size_t kQuantColumns = 64;
-constexpr std::size_t kQuantBlockRows = 512;
+// The same for quantised products: a block of rows and its sums share the L2 for as long as panels stream past. More
+// rows for convolutions, whose rows overlap.
+constexpr std::size_t kQuantColumns = 128;
+constexpr std::size_t kQuantBlockRows = 144;
+constexpr std::size_t kQuantBlockPositions = 512;
 constexpr std::size_t kQuantLeastRows = 32;
 // A streamed task should take longer than handing it out: a few microseconds of memory reading.
 constexpr std::size_t kStreamTaskBytes = std::size_t{64} << 10;
@@ -30,13 +32,12 @@ std::size_t stream_panels_per_block(const isa::KernelTable& isa, const PackedMat
   return round_up(wanted, 4);  // four panels are in flight at once
 }
 
-// Rows are one byte or two per element, so hundreds of them stay in L2 whole and need no blocks of depth: a task is a
-// pair of panels over all rows, and rows are cut only for balance.
+// Rows are one byte or two per element, so a block of them stays in L2 whole and needs no blocks of depth.
 void plan_quantized_blocks(const isa::KernelTable& isa, const PackedMatrix& matrix, std::size_t n_rows,
                            std::size_t n_threads, ProductPlan& plan) {
   plan.panels_per_block = ceil_div(kQuantColumns, isa.panel_width);
   const std::size_t n_panel_blocks = ceil_div(matrix.n_panels(), plan.panels_per_block);
-  const std::size_t for_size = ceil_div(n_rows, kQuantBlockRows);
+  const std::size_t for_size = ceil_div(n_rows, matrix.n_segments == 1 ? kQuantBlockRows : kQuantBlockPositions);
   const std::size_t for_balance = ceil_div(kTasksPerThread * n_threads, std::max<std::size_t>(1, n_panel_blocks));
   const std::size_t most = ceil_div(n_rows, kQuantLeastRows);
   const std::size_t n_row_blocks = std::min(std::max(for_size, for_balance), most);
