@@ -25,10 +25,9 @@ PRODUCT_KINDS = {"f32": "f32", "bf16": "bf16", "q8": "int8"}  # ours -> oneDNN's
 def measure(arguments, options, isa=None):
     """The JSON of one `qasr bench`."""
     command = [arguments.program, "bench", "--json", "--runs", arguments.runs, "--threads", arguments.threads, *options]
+    command += ["--cache-dir", arguments.cache_dir] if arguments.cache_dir else []
     model = arguments.model
-    if model is None:
-        command += ["--cache-dir", arguments.cache_dir] if arguments.cache_dir else []
-    else:  # one checkpoint in place of both sizes
+    if model is not None:  # one checkpoint in place of both sizes
         command = [part for part in command if part not in ("--synthetic", "1.7b")] + ["--model", model]
     print("+ " + " ".join(map(str, command)), file=sys.stderr)
     environment = {**os.environ, **({"QASR_CPU_ISA": isa} if isa else {})}
@@ -60,6 +59,8 @@ def measure_all(arguments):
         "q4": measure(arguments, [*clip, "--weights", "q4"]),
         "batch 8": measure(arguments, [*clip, "--weights", "q8", "--batch", 8]),
         "batch 4": measure(arguments, [*clip, "--weights", "q8", "--batch", 4]),
+        # Twice: the first run may have to pack the weights, the second finds them and the files in memory.
+        "packed": [measure(arguments, ["--audio-s", 1, "--tokens", 1, "--weights", "q8", "--packed"]) for _ in range(2)][1],
         "1.7b": measure(arguments, [*clip, "--weights", "q8", "--synthetic", "1.7b"]),
     }
     if results["q8"]["isa"].startswith("avx512"):
@@ -129,7 +130,8 @@ def table(results, products):
         *product_rows(products),
         row("peak memory, q8", "<= 1300 MB", f"{q8['peak_rss_mb']:.0f} MB (runs {q8['runs_peak_rss_mb']:.0f} MB)",
             q8["peak_rss_mb"] <= 1300),
-        row("start to first text, packed cache", "<= 0.5 s + work", "not measured", None),
+        row("start to first text, packed cache", "<= 0.5 s + work", f"{results['packed']['load_ms'] / 1000:.2f} s of loading",
+            results["packed"]["packed_mapped"] and results["packed"]["load_ms"] <= 500),
     ]
     if "avx2" in results:
         rows.append(factor_row("total, AVX2 forced", 2.5, results["avx2"]["total_ms"], q8["total_ms"]))
@@ -159,7 +161,7 @@ def main():
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build/release/bin/qasr")
     parser.add_argument("--kernels", type=pathlib.Path, default=ROOT / "build/release/bench/kernels_bench")
     parser.add_argument("--model", help="a checkpoint in place of the synthetic ones")
-    parser.add_argument("--cache-dir", help="where the synthetic checkpoints are kept")
+    parser.add_argument("--cache-dir", help="where the synthetic checkpoints and packed weights are kept")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--audio-s", type=float, default=30)

@@ -35,9 +35,10 @@ bench::BenchmarkOptions benchmark_options(const BenchArguments& arguments) {
   bench::BenchmarkOptions options;
   options.model_dir = arguments.model_dir;
   options.synthetic_model = "qwen3-asr-" + arguments.synthetic;
-  if (arguments.model_dir.empty()) {
+  if (arguments.model_dir.empty() || arguments.packed) {
     options.cache_dir = arguments.cache_dir.empty() ? user_cache_dir() : std::filesystem::path(arguments.cache_dir);
   }
+  if (arguments.packed) options.packed_dir = options.cache_dir;
   options.audio_s = arguments.audio_s;
   options.n_tokens = arguments.n_tokens;
   options.n_segments = arguments.n_segments;
@@ -62,8 +63,10 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& arguments) {
       ->type_name("SIZE");
   command
       ->add_option("--cache-dir", arguments.cache_dir,
-                   "Where the synthetic checkpoint is kept; default: the user's cache directory")
+                   "Where the synthetic checkpoint and, with --packed, packed weights are kept; default: the user's cache "
+                   "directory")
       ->type_name("DIR");
+  command->add_flag("--packed", arguments.packed, "Keep packed weights, and load those of an earlier run");
   command->add_option("--audio-s", arguments.audio_s, "Length of each recording in seconds")
       ->check(CLI::Range(0.1, 1200.0))
       ->capture_default_str()

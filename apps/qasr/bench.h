@@ -15,6 +15,7 @@ struct BenchArguments {
   std::string weights = "auto", kv_cache = "auto";
   double audio_s = 30;
   int n_tokens = 120, n_segments = 1, n_runs = 5, n_threads = 0;
+  bool packed = false;
   bool json = false, quiet = false;
 };
 

@@ -12,6 +12,7 @@
 #include "bench/statistics.h"
 #include "bench/stopwatch.h"
 #include "bench/synthetic_cache.h"
+#include "engine/packed_cache.h"
 
 namespace qasr::bench {
 namespace {
@@ -61,12 +62,13 @@ struct Measurements {
 };
 
 struct LoadedModel {
+  std::unique_ptr<PackedCache> packed;  // the weights may lie in its file
   std::unique_ptr<BareModel> model;
   WeightFormat format;
   double load_ms;
 };
 
-LoadedModel load_model(const std::filesystem::path& directory, WeightFormat requested, Backend& backend,
+LoadedModel load_model(const std::filesystem::path& directory, const BenchmarkOptions& options, Backend& backend,
                        Measurements& measured) {
   measured.peak_is_exact = reset_peak_rss();
   LoadedModel loaded;
@@ -75,10 +77,12 @@ LoadedModel load_model(const std::filesystem::path& directory, WeightFormat requ
     const CheckpointFiles files = CheckpointFiles::open_directory(directory);
     const ModelConfig config = parse_model_config(files);
     const WeightStore weights(files, config);
-    loaded.format = chosen_format(requested, weights);
+    loaded.format = chosen_format(options.weights, weights);
+    loaded.packed = open_packed_cache(options.packed_dir, files, weights, loaded.format, backend, options.log);
     const WeightPacker packer(weights, backend, loaded.format,
                               [&](const HostTensor& tensor) { files.release(tensor.bytes); });
     loaded.model = std::make_unique<BareModel>(config, packer);
+    if (loaded.packed != nullptr) loaded.packed->finish(backend);
   }
   loaded.load_ms = stopwatch.ms();
   measured.load_peak_mb = peak_rss_mb();
@@ -200,7 +204,7 @@ BenchmarkReport run_benchmark(const BenchmarkOptions& options) {
   Measurements measured;
   report_options(options, pool.n_threads(), report);
   log("loading " + directory.string());
-  const LoadedModel loaded = load_model(directory, options.weights, *backend, measured);
+  const LoadedModel loaded = load_model(directory, options, *backend, measured);
   const BareModel& model = *loaded.model;
   const DType kv_dtype = kv_cache_dtype(options.kv_cache, loaded.format);
   Pipeline pipeline(model, *backend,
@@ -211,6 +215,7 @@ BenchmarkReport run_benchmark(const BenchmarkOptions& options) {
   report.first_total_ms = run_all(pipeline, options, pool, log, measured);
 
   report.load_ms = loaded.load_ms;
+  report.packed_mapped = loaded.packed != nullptr && loaded.packed->is_hit();
   report.weights = loaded.format;
   report.kv_cache = kv_dtype == DType::kF32 ? KvCacheFormat::kF32 : KvCacheFormat::kBf16;
   report.n_prompt_tokens = pipeline.n_prompt_tokens();

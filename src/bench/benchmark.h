@@ -15,6 +15,8 @@ struct BenchmarkOptions {
   std::filesystem::path model_dir{};  ///< empty: the synthetic checkpoint
   std::string synthetic_model{};      ///< "qwen3-asr-0.6b"; made once in cache_dir
   std::filesystem::path cache_dir{};
+  /// Packed weights are kept here and mapped by later loads (docs/cache.md); empty: packed at every load.
+  std::filesystem::path packed_dir{};
   double audio_s = 30;
   int n_tokens = 120;  ///< decode steps, whatever the model says
   int n_segments = 1;  ///< equally long recordings encoded, prefilled and decoded together
@@ -41,6 +43,7 @@ struct BenchmarkReport {
   double audio_s = 0;
   int n_audio_tokens = 0, n_prompt_tokens = 0;  ///< of one segment
 
+  bool packed_mapped = false;                      ///< loading found packed weights of an earlier run
   double load_ms = 0;                              ///< once: from opening the files to packed weights
   double first_total_ms = 0;                       ///< the run that is not counted: fresh memory, cold caches
   StageReport mel, stem, encoder, prefill, total;  ///< encoder includes stem

@@ -54,6 +54,15 @@ class BenchTest(ProgramTest):
                 self.assertEqual((report["weights"], report["kv_cache"]), (weights, kv_cache))
         self.assertEqual(self.report("--weights", "stored", "--kv-cache", "f32")["weights"], "bf16")
 
+    def test_packed_weights(self):
+        """A second run maps what the first one packed."""
+        checkpoint, cache = self.checkpoint(), pathlib.Path(self.directory) / "cache"
+        for is_mapped in (False, True):
+            result = run("bench", "--model", checkpoint, "--audio-s", 1, "--tokens", 1, "--runs", 1, "--json", "--quiet", "--packed",
+                         "--cache-dir", cache)
+            self.assertEqual((result.returncode, json.loads(result.stdout)["packed_mapped"]), (OK, is_mapped))
+        self.assertFalse(self.report()["packed_mapped"])
+
     def test_instruction_set(self):
         result = run("bench", "--model", self.checkpoint(), "--audio-s", 1, "--tokens", 1, "--runs", 1, "--json",
                      env={"QASR_CPU_ISA": "generic"})
@@ -90,10 +99,11 @@ class BenchTest(ProgramTest):
         """bench/bars.py prints every row from one command."""
         saved = self.directory / "results.json"
         result = subprocess.run([ROOT / "bench/bars.py", "--program", PROGRAM, "--kernels", "/nonexistent", "--model",
-                                 self.checkpoint(), "--runs", "1", "--audio-s", "1", "--tokens", "2", "--json", saved],
+                                 self.checkpoint(), "--runs", "1", "--audio-s", "1", "--tokens", "2", "--json", saved,
+                                 "--cache-dir", self.directory / "cache"],
                                 capture_output=True, text=True, check=True)
         for fragment in ("log-mel, 1 s", "prefill, 28 rows", "1 sequence, q8", "1 sequence, q4", "8 sequences to 1",
-                         "2 tokens, q8, at 60 GB/s", "4 s as 4 segments, 8 tokens", "peak memory", "1.7B to 0.6B"):
+                         "2 tokens, q8, at 60 GB/s", "4 s as 4 segments, 8 tokens", "peak memory", "s of loading", "1.7B to 0.6B"):
             self.assertIn(fragment, result.stdout)
         reports = json.loads(saved.read_text())["bench"]
         self.assertEqual((reports["batch 8"]["batch"], reports["q4"]["weights"]), (8, "q4"))
