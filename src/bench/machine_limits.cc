@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kPeakIterations = 20000;  // some 0.1 ms
 constexpr double kPeakSeconds = 0.01;
-constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
+constexpr std::size_t kPieceBytes = std::size_t{1} << 20, kLeastBytes = 16 * kPieceBytes;
 
 std::size_t stream_bytes() {
   const long last_level = ::sysconf(_SC_LEVEL3_CACHE_SIZE);
@@ -50,7 +50,8 @@ DotPeaks measure_dot_peaks(ThreadPool& pool) {
           .loops = loops};
 }
 
-StreamReader::StreamReader() : buffer_(stream_bytes()) { std::fill_n(buffer_.data(), buffer_.bytes(), std::byte{1}); }
+StreamReader::StreamReader(std::size_t most_bytes)
+    : buffer_(std::min(stream_bytes(), (std::max(most_bytes, kLeastBytes) + kPieceBytes - 1) / kPieceBytes * kPieceBytes)) { std::fill_n(buffer_.data(), buffer_.bytes(), std::byte{1}); }
 
 void StreamReader::read(ThreadPool& pool) const noexcept {
   const ReadLoop loop = read_loop();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "base/aligned_buffer.h"
@@ -28,8 +29,9 @@ double run_peak_loop(const PeakLoop& loop, ThreadPool& pool) noexcept;
 class StreamReader {
  public:
   /// 256 MiB, or four times the last-level cache if that is more (at most 1 GiB). Every page is touched.
+  /// @param most_bytes  enough for who asks, but never less than 16 MiB
   /// @throws Error kOutOfMemory
-  StreamReader();
+  explicit StreamReader(std::size_t most_bytes = SIZE_MAX / 2);
 
   std::size_t bytes() const { return buffer_.bytes(); }
   /// Reads everything once, shared by the pool's threads.
