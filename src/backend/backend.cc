@@ -75,6 +75,25 @@ void Backend::embed_ids(const LinearWeight& table, ConstTensorView ids, TensorVi
   embed(table, {ids.as<std::int32_t>(), static_cast<std::size_t>(y.rows())}, y);
 }
 
+void Backend::norm_gate_up_silu(ConstTensorView x, const RmsNorm& norm, const LinearWeight& gate_up, TensorView normed,
+                                TensorView y) {
+  rms_norm(x, norm.weight, norm.eps, normed);
+  gate_up_silu(normed, gate_up, y);
+}
+
+void Backend::norm_attention(ConstTensorView x, const RmsNorm& norm, const QkvNormRope& p, const SequenceBatch& batch,
+                             KvCache& cache, const AttentionScratch& scratch, TensorView y) {
+  rms_norm(x, norm.weight, norm.eps, scratch.normed);
+  qkv_norm_rope_append(scratch.normed, p, batch, cache, scratch.q);
+  attention_causal(scratch.q, static_cast<int>(y.cols() / cache.shape().head_dim), p.layer, batch, cache, y);
+}
+
+void Backend::norm_argmax_ids(ConstTensorView x, const RmsNorm& norm, const LinearWeight& head, TensorView normed,
+                              TensorView logits, TensorView ids) {
+  rms_norm(x, norm.weight, norm.eps, normed);
+  argmax_ids(normed, head, logits, ids);
+}
+
 void Backend::argmax_ids(ConstTensorView x, const LinearWeight& head, TensorView logits, TensorView ids) {
   check_ids(ids, x.rows());
   argmax_logits(x, head, logits, {ids.as<std::int32_t>(), static_cast<std::size_t>(x.rows())});

@@ -109,7 +109,9 @@ class Buffer {
 struct KvCacheShape {
   int n_layers = 0, n_kv_heads = 0, head_dim = 0;
   int page_tokens = 0, n_pages = 0;
-  DType dtype = DType::kF32;  ///< kF32 or kBf16; values are rounded on append
+  /// kF32, kBf16 or kF8E4M3; values are rounded on append. The last has one f32 scale per position, KV head and key or
+  /// value: the largest magnitude over 448.
+  DType dtype = DType::kF32;
 };
 
 class KvCache {
@@ -146,6 +148,12 @@ class ReadQueue {
   virtual void push(ConstTensorView source) = 0;
   /// Waits for the oldest entry and writes it to `host`, which has room for it.
   virtual void pop(void* host) = 0;
+};
+
+/// x / sqrt(mean(x^2) + eps) * weight of each row.
+struct RmsNorm {
+  ConstTensorView weight;  ///< [dim] f32
+  float eps = 0;
 };
 
 /// What follows a matrix product.
@@ -318,6 +326,26 @@ class Backend {
   /// prefill and decode steps agree bit for bit.
   virtual void attention_causal(ConstTensorView q, int n_heads, int layer, const SequenceBatch& batch,
                                 const KvCache& cache, TensorView y) = 0;
+
+  // ---- what a decode step may fuse; the defaults (backend.cc) call the operations above and below one by one ---------
+
+  /// gate_up_silu of the normalised rows.
+  ///   x [rows, in] f32    normed [rows, in] act, scratch
+  virtual void norm_gate_up_silu(ConstTensorView x, const RmsNorm& norm, const LinearWeight& gate_up, TensorView normed,
+                                 TensorView y);
+
+  /// rms_norm, qkv_norm_rope_append and attention_causal: the attention of a layer up to its output projection.
+  ///   x [rows, hidden] f32    y [rows, n_heads * head_dim] act
+  struct AttentionScratch {
+    TensorView normed;  ///< [rows, hidden] act
+    TensorView q;       ///< [rows, n_heads * head_dim] act
+  };
+  virtual void norm_attention(ConstTensorView x, const RmsNorm& norm, const QkvNormRope& p, const SequenceBatch& batch,
+                              KvCache& cache, const AttentionScratch& scratch, TensorView y);
+
+  /// argmax_ids of the normalised rows.
+  virtual void norm_argmax_ids(ConstTensorView x, const RmsNorm& norm, const LinearWeight& head, TensorView normed,
+                               TensorView logits, TensorView ids);
 
   /// ids[r] = index of the largest element of x[r] W^T; the lowest index on ties.
   ///   x [rows, hidden] act    head [vocab, hidden]    logits [rows, vocab] f32 scratch, filled

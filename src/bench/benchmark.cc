@@ -212,7 +212,9 @@ BenchmarkReport run_benchmark(const BenchmarkOptions& options) {
 
   report.load_ms = loaded.load_ms;
   report.weights = loaded.format;
-  report.kv_cache = kv_dtype == DType::kF32 ? KvCacheFormat::kF32 : KvCacheFormat::kBf16;
+  report.kv_cache = kv_dtype == DType::kF32       ? KvCacheFormat::kF32
+                    : kv_dtype == DType::kF8E4M3 ? KvCacheFormat::kFp8
+                                                 : KvCacheFormat::kBf16;
   report.n_prompt_tokens = pipeline.n_prompt_tokens();
   report.n_audio_tokens = model.encoder.n_audio_tokens(pipeline.n_frames());
   report.decode_bytes = static_cast<double>(model.decoder.step_weight_bytes()) + pipeline.kv_bytes_per_step();

@@ -13,6 +13,7 @@ int pages_for(std::int64_t n_positions) {
 }  // namespace
 
 DType kv_cache_dtype(KvCacheFormat format, WeightFormat weights) {
+  if (format == KvCacheFormat::kFp8) return DType::kF8E4M3;
   const bool exact = format == KvCacheFormat::kF32 || (format == KvCacheFormat::kAuto && weights == WeightFormat::kF32);
   return exact ? DType::kF32 : DType::kBf16;
 }

@@ -252,21 +252,18 @@ void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, Decoder
 
   for (int index = 0; index < config_.n_layers; ++index) {
     const Layer& layer = layers_[static_cast<std::size_t>(index)];
-    backend_.rms_norm(x, layer.attention_norm.view(), eps, normed);
-    backend_.qkv_norm_rope_append(normed,
-                                  {.qkv = layer.qkv.get(),
-                                   .q_norm = layer.q_norm.view(),
-                                   .k_norm = layer.k_norm.view(),
-                                   .eps = eps,
-                                   .rope_cos = workspace.rope_cos.view(),
-                                   .rope_sin = workspace.rope_sin.view(),
-                                   .layer = index},
-                                  batch, cache, q);
-    backend_.attention_causal(q, config_.n_heads, index, batch, cache, attention);
+    backend_.norm_attention(x, {layer.attention_norm.view(), eps},
+                            {.qkv = layer.qkv.get(),
+                             .q_norm = layer.q_norm.view(),
+                             .k_norm = layer.k_norm.view(),
+                             .eps = eps,
+                             .rope_cos = workspace.rope_cos.view(),
+                             .rope_sin = workspace.rope_sin.view(),
+                             .layer = index},
+                            batch, cache, {.normed = normed, .q = q}, attention);
     backend_.linear(attention, *layer.attention_out, x, {.accumulate = true});
 
-    backend_.rms_norm(x, layer.ff_norm.view(), eps, normed);
-    backend_.gate_up_silu(normed, *layer.gate_up, ff);
+    backend_.norm_gate_up_silu(x, {layer.ff_norm.view(), eps}, *layer.gate_up, normed, ff);
     backend_.linear(ff, *layer.down, x, {.accumulate = true});
   }
 }
@@ -274,8 +271,8 @@ void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, Decoder
 // hidden [n_sequences, hidden] -> workspace.logits, workspace.next_ids.
 void TextDecoder::next_tokens(ConstTensorView hidden, DecoderWorkspace& workspace) const {
   const TensorView normed = workspace.normed.view().slice_rows(0, hidden.rows());
-  backend_.rms_norm(hidden, final_norm_.view(), config_.rms_norm_eps, normed);
-  backend_.argmax_ids(normed, *embedding_, workspace.logits.view(), workspace.next_ids.view());
+  backend_.norm_argmax_ids(hidden, {final_norm_.view(), config_.rms_norm_eps}, *embedding_, normed,
+                           workspace.logits.view(), workspace.next_ids.view());
 }
 
 void TextDecoder::grow_rope(std::int64_t n_positions, DecoderWorkspace& workspace) const {

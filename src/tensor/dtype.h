@@ -2,13 +2,15 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 namespace qasr {
 
-enum class DType : std::uint8_t { kF32, kF16, kBf16, kI32, kU32, kI8, kU8 };
+/// kF8E4M3: one byte, 4 bits of exponent and 3 of mantissa, without infinities.
+enum class DType : std::uint8_t { kF32, kF16, kBf16, kI32, kU32, kI8, kU8, kF8E4M3 };
 
 constexpr std::size_t dtype_bytes(DType dtype) {
   switch (dtype) {
@@ -21,6 +23,7 @@ constexpr std::size_t dtype_bytes(DType dtype) {
       return 2;
     case DType::kI8:
     case DType::kU8:
+    case DType::kF8E4M3:
       return 1;
   }
   return 0;
@@ -43,6 +46,8 @@ constexpr std::string_view dtype_name(DType dtype) {
       return "i8";
     case DType::kU8:
       return "u8";
+    case DType::kF8E4M3:
+      return "f8e4m3";
   }
   return "?";
 }
@@ -98,6 +103,18 @@ constexpr f16 to_f16(float value) {
   const std::uint32_t significand = (magnitude & 0x7fffffu) | 0x800000u, half = 1u << (shift - 1);
   const std::uint32_t units = significand >> shift, rest = significand & (2 * half - 1);
   return with_sign(units + (rest > half || (rest == half && (units & 1u)) ? 1u : 0u));
+}
+
+inline constexpr float kLargestE4M3 = 448;
+
+/// The nearest value that e4m3 has, ties to even; saturates, and NaN stays NaN.
+/// Source: arXiv:2209.05433.
+inline float round_to_e4m3(float value) {
+  const float magnitude = std::fabs(value);
+  if (magnitude >= kLargestE4M3) return std::copysign(kLargestE4M3, value);
+  constexpr float kSmallestNormal = 1.0f / 64;
+  const float step = magnitude < kSmallestNormal ? kSmallestNormal / 8 : std::ldexp(1.0f, std::ilogb(magnitude) - 3);
+  return std::copysign(std::nearbyint(magnitude / step) * step, value);
 }
 
 }  // namespace qasr

@@ -45,6 +45,10 @@ void CpuBackend::download(ConstTensorView source, void* host) {
 }
 
 std::unique_ptr<KvCache> CpuBackend::make_kv_cache(const KvCacheShape& shape) {
+  if (shape.dtype != DType::kF32 && shape.dtype != DType::kBf16) {
+    throw Error(ErrorCode::kInvalidArgument, "cpu: the KV cache is " + std::string(dtype_name(shape.dtype)) +
+                                                 ", expected f32 or bf16; f8e4m3 is for GPUs");
+  }
   return std::make_unique<PagedKvCache>(shape, context_.isa);
 }
 

@@ -76,7 +76,13 @@ std::int64_t cache_layer_elements(const KvCacheShape& s) {
 CudaKvCache::CudaKvCache(const KvCacheShape& shape)
     : KvCache(shape),
       layer_elements_(cache_layer_elements(shape)),
-      memory_(static_cast<std::size_t>(layer_elements_ * shape.n_layers) * sizeof(Bf16)) {}
+      memory_(static_cast<std::size_t>(layer_elements_ * shape.n_layers) * dtype_bytes(shape.dtype)),
+      scales_(holds_fp8() ? static_cast<std::size_t>(layer_elements_ * shape.n_layers / shape.head_dim) * sizeof(float)
+                          : 0) {}
+
+PagedLayout CudaKvCache::layout() const {
+  return {shape().n_kv_heads, std::countr_zero(static_cast<unsigned>(shape().page_tokens)), shape().head_dim};
+}
 
 std::string CudaBackend::description() const {
   return "cuda (" + context_.name() + ", " + std::to_string(context_.memory_bytes() >> 20) + " MiB)";
@@ -88,7 +94,7 @@ std::unique_ptr<Buffer> CudaBackend::allocate(std::size_t bytes) {
 
 void CudaBackend::upload(const void* host, TensorView destination) {
   const Context::Use use(context_);
-  context_.upload(host, destination.data, destination.bytes());
+  context_.upload_aside(host, destination.data, destination.bytes());
 }
 
 void CudaBackend::download(ConstTensorView source, void* host) {
@@ -100,7 +106,10 @@ void CudaBackend::download(ConstTensorView source, void* host) {
 }
 
 std::unique_ptr<KvCache> CudaBackend::make_kv_cache(const KvCacheShape& shape) {
-  if (shape.dtype != DType::kBf16) throw Error(ErrorCode::kInvalidArgument, "cuda: the KV cache is bf16 only");
+  if (shape.dtype != DType::kBf16 && shape.dtype != DType::kF8E4M3) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "cuda: the KV cache is " + std::string(dtype_name(shape.dtype)) + ", expected bf16 or f8e4m3");
+  }
   if (shape.head_dim != 64 && shape.head_dim != 128) {
     throw Error(ErrorCode::kModel, "cuda: head_dim is " + std::to_string(shape.head_dim) + ", expected 64 or 128");
   }

@@ -39,8 +39,7 @@ void CudaBackend::gate_up_silu(ConstTensorView x, const LinearWeight& gate_up, T
   const auto& w = static_cast<const CudaLinear&>(gate_up);
   if (x.rows() <= kSkinnyRows) return skinny_gate_up_silu(context_, x, w, y);
   Bf16* product = context_.scratch<Bf16>(Scratch::kProduct, x.rows() * w.out_features());
-  matmul_.run(
-      {.x = x.as<Bf16>(), .w = w.w(), .y = product, .rows = x.rows(), .out = w.out_features(), .in = w.in_features()});
+  multiply({.x = x.data, .y = product, .rows = x.rows()}, w);
   const std::int64_t n = y.shape.elements();
   launch_overlapped(context_, "gate_up_silu", blocks_for(n / 8, kThreads), kThreads, silu_mul_kernel, product,
                     static_cast<int>(y.cols()), n, y.as<Bf16>());

@@ -1,6 +1,8 @@
 // Memory and weights of the reference backend; operations are in files of their own.
 #include "backend/reference/reference_backend.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <new>
 
@@ -21,12 +23,24 @@ class HostBuffer final : public Buffer {
   std::vector<std::byte> memory_;
 };
 
+// Codes of one scale: the largest magnitude over 448.
+void round_row_e4m3(std::span<float> row) {
+  float largest = 0;
+  for (float value : row) largest = std::max(largest, std::fabs(value));
+  const float scale = largest > 0 ? largest / kLargestE4M3 : 1.0f;
+  for (float& value : row) value = round_to_e4m3(value / scale) * scale;
+}
+
 // The values that `format` holds of a matrix [out, in], [out, in, 3, 3] or a vector.
 std::vector<float> widen(const HostTensor& tensor, WeightFormat format) {
   std::vector<float> values(static_cast<std::size_t>(tensor.shape.elements()));
   widen_to_f32(tensor, values);
   if (format == WeightFormat::kBf16) {  // rounds what is not bf16 already
     for (float& value : values) value = to_f32(to_bf16(value));
+  }
+  if (format == WeightFormat::kFp8 && tensor.shape.rank() == 2) {
+    const auto inputs = static_cast<std::size_t>(tensor.shape[1]);
+    for (std::size_t row = 0; row < values.size(); row += inputs) round_row_e4m3({&values[row], inputs});
   }
   if (!is_quantized(format)) return values;
   // A convolution's blocks run over the input channels of one tap.
