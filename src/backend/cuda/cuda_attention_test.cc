@@ -170,7 +170,7 @@ TEST_F(CudaAttentionTest, CausalAgreesWithReference) {
 }
 
 // Where the two backends' values round to neighbouring codes of e4m3, they are 2^-3 of their size apart; few are.
-constexpr float kFp8RelativeTol = 0.03f;
+constexpr float kFp8RelativeTol = 0.05f;
 
 void expect_close_fp8(const Floats& got, const Floats& expected, const std::string& what) {
   ASSERT_EQ(got.size(), expected.size()) << what;
