@@ -32,6 +32,7 @@ Request::Push RequestState::push(PendingSegment&& segment, bool wait) {
   observer_.check_segment(settings_, segment.samples.size());
   {
     const MutexLock lock(mutex_);
+    if (status_ != RequestStatus::kRunning) return Request::Push::kEnded;
     if (finished_) bad_argument("push_segment after finish()");
     const auto is_full = [&]() QASR_REQUIRES(mutex_) {
       return waiting_.size() >= static_cast<std::size_t>(options_.max_waiting_segments);

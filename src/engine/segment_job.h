@@ -68,6 +68,7 @@ class SegmentJob final : public TokenListener {
 
   void begin_part(Part& part);
   SamplingOptions sampling_at(Level level) const;
+  bool is_plausible(const DecodeRun& run) const;
   Level next_level(const Part& part) const;
   void next_attempt(Part& part, BatchRunner& runner);
   void cut_part(Part& part, BatchRunner& runner);

@@ -54,7 +54,8 @@ class TinyCheckpoint {
     file.read(reinterpret_cast<char*>(&header_bytes), 8);
     std::string header(header_bytes, ' ');
     file.read(header.data(), static_cast<std::streamsize>(header_bytes));
-    for (const auto& [name, tensor] : nlohmann::json::parse(header).items()) {
+    const nlohmann::json tensors = nlohmann::json::parse(header);
+    for (const auto& [name, tensor] : tensors.items()) {
       if (name.find(part) == std::string::npos) continue;
       const auto shape = tensor.at("shape").get<std::vector<std::size_t>>();
       const std::size_t columns = shape.size() == 1 ? 1 : shape[1];

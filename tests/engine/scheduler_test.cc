@@ -85,7 +85,7 @@ TEST_F(SchedulerTest, RandomArrivalsCancellationsAndDisplacementsChangeNothing) 
   const auto probe = open({});
   const std::vector<Case> all = cases(*probe, options, {0.5, 1.1, 2.3, 4.0, 6.5, 9.0});
   const std::uint64_t position = probe->info().kv_cache_bytes_per_token;
-  const auto engine = open({.max_batch = 5, .kv_cache_bytes = position * 64 * 8, .max_rows_between_steps = 30});
+  const auto engine = open({.max_batch = 5, .kv_cache_bytes = position * 64 * 6, .max_rows_between_steps = 30});
   std::atomic<int> n_checked{0}, n_cancelled{0};
   {
     std::vector<std::jthread> threads;
@@ -107,7 +107,7 @@ TEST_F(SchedulerTest, RandomArrivalsCancellationsAndDisplacementsChangeNothing) 
             ++n_cancelled;
           }
           const Transcript transcript = request.wait();
-          if (!cancels) ASSERT_EQ(transcript.segments.size(), picks.size());
+          EXPECT_TRUE(cancels || transcript.segments.size() == picks.size()) << transcript.segments.size();
           for (std::size_t i = 0; i < transcript.segments.size(); ++i) {
             EXPECT_EQ(ids_of(transcript.segments[i]), all[picks[i]].expected.ids) << "segment of " << picks[i];
             ++n_checked;
