@@ -56,6 +56,7 @@ class Context {
     std::unique_lock<std::recursive_mutex> lock_;
   };
 
+  int device() const { return device_; }
   cudaStream_t stream() const { return stream_; }
   int n_multiprocessors() const { return n_multiprocessors_; }
   /// Whether a kernel can start before the one before it has finished.

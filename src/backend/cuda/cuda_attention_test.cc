@@ -83,6 +83,11 @@ class Decoder {
     return result;
   }
 
+  /// The first pages of sequence `to` become copies of those of `from`.
+  void copy_pages(int from, int to, int n_pages) {
+    for (int page = 0; page < n_pages; ++page) backend_.copy_kv_page(*cache_, page_of(from, page), page_of(to, page));
+  }
+
   /// A decode step through the fused operation, from rows of the residual stream.
   Floats fused_step(const Floats& x, const std::vector<int>& ids, const std::vector<std::int32_t>& n_past, int layer) {
     Floats attended;
@@ -108,7 +113,7 @@ class Decoder {
       row_begin.push_back(row_begin.back() + n_rows[s]);
       const int n_pages = (n_past[s] + n_rows[s] + model_.page_tokens - 1) / model_.page_tokens;
       std::vector<std::int32_t> list;
-      for (int page = 0; page < n_pages; ++page) list.push_back((page * 4 + ids[s]) * 11 % Model::kPages);
+      for (int page = 0; page < n_pages; ++page) list.push_back(page_of(ids[s], page));
       pages.push_back(list);
     }
     for (const auto& list : pages) page_spans.emplace_back(list);
@@ -125,6 +130,7 @@ class Decoder {
   Backend::QkvNormRope parameters(int layer) const {
     return {qkv_.get(), q_norm_.view(), k_norm_.view(), 1e-6f, cos_.view(), sin_.view(), layer};
   }
+  static std::int32_t page_of(int sequence, int page) { return (page * 4 + sequence) * 11 % Model::kPages; }
   std::size_t dim() const { return static_cast<std::size_t>(model_.head_dim); }
   Floats angles(bool cosine) const {
     Floats table;
@@ -215,6 +221,19 @@ TEST_F(CudaAttentionTest, FusedDecodeStepsAgreeWithReference) {
       reference.step(short_prompts, seven, std::vector<std::int32_t>(7, 0), lengths, 0);
       step(seven, lengths, 11, 0);
     }
+  }
+}
+
+// A sequence that goes on from copies of another's pages finds what the other finds.
+TEST_F(CudaAttentionTest, CopiedPagesHoldTheSame) {
+  for (DType dtype : {DType::kBf16, DType::kF8E4M3}) {
+    const Model model{16, 8, 128, 64};
+    Decoder gpu(*cuda_, model, dtype);
+    gpu.step(tokens(100, 1), {0}, {0}, {100}, 1);
+    gpu.copy_pages(0, 2, 2);
+    const Floats x = tokens(1, 2);
+    const Floats original = gpu.fused_step(x, {0}, {100}, 1);
+    expect_same(gpu.fused_step(x, {2}, {100}, 1), original, std::string(dtype_name(dtype)));
   }
 }
 
