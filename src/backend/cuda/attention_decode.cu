@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kWarps = 4;
 constexpr int kSplitGrain = 64;  // positions; a split starts at a multiple
+constexpr int kMaxSplits = 64;
 
 // Positions of one of n_splits splits; splits from ceil(n_keys / size) on are empty.
 __host__ __device__ inline int split_size(int n_keys, int n_splits) {
@@ -221,21 +222,44 @@ __device__ bool is_last(unsigned* n_done, unsigned n_used) {
   return last;
 }
 
-// Splits in ascending order, whichever block finished last.
-template <int kDim>
-__device__ void combine(const Parts& parts, std::int64_t head, int n_splits, int n_used, int dim, Bf16* y) {
-  const float2* weight = parts.weight + head * n_splits;
-  const float* out = parts.out + head * n_splits * kDim + dim;
-  float largest = -INFINITY;
-  for (int split = 0; split < n_used; ++split) largest = fmaxf(largest, __ldcg(weight + split).x);
-  float total = 0, sum = 0;
-  for (int split = 0; split < n_used; ++split) {
-    const float2 part = __ldcg(weight + split);
-    const float scale = exp2f(part.x - largest);
-    total += scale * part.y;
-    sum += scale * __ldcg(out + split * kDim);
+// Puts the splits of kGroup heads together, in ascending order whichever block finished last. Loads do not wait for one
+// another: their latency would be most of the time of a step of one sequence.
+template <int kDim, int kGroup>
+__device__ void combine(const Parts& parts, std::int64_t first_head, int n_used, Bf16* y) {
+  __shared__ float scales[kGroup][kMaxSplits], inverses[kGroup];
+  const int n_splits = gridDim.x, lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  if (warp < kGroup) {
+    const float2* weight = parts.weight + (first_head + warp) * n_splits;
+    float2 part[kMaxSplits / kWarp];
+    float largest = -INFINITY, total = 0;
+#pragma unroll
+    for (int i = 0; i < kMaxSplits / kWarp; ++i) {
+      const int split = lane + i * kWarp;
+      part[i] = split < n_used ? __ldcg(weight + split) : make_float2(-INFINITY, 0.0f);
+      largest = fmaxf(largest, part[i].x);
+    }
+#pragma unroll
+    for (int offset = kWarp / 2; offset > 0; offset /= 2) {
+      largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
+    }
+#pragma unroll
+    for (int i = 0; i < kMaxSplits / kWarp; ++i) {
+      const float scale = exp2f(part[i].x - largest);
+      scales[warp][lane + i * kWarp] = scale;
+      total += scale * part[i].y;
+    }
+    total = warp_sum(total);
+    if (lane == 0) inverses[warp] = 1.0f / total;
   }
-  y[head * kDim + dim] = __float2bfloat16(sum / total);
+  __syncthreads();
+  for (int job = threadIdx.x; job < kGroup * kDim; job += kWarps * kWarp) {
+    const int head = job / kDim, dim = job % kDim;
+    const float* out = parts.out + (first_head + head) * n_splits * kDim + dim;
+    float sum = 0;
+#pragma unroll 8
+    for (int split = 0; split < n_used; ++split) sum += scales[head][split] * __ldcg(out + split * kDim);
+    y[(first_head + head) * kDim + dim] = __float2bfloat16(sum * inverses[head]);
+  }
 }
 
 // The new position: its key and value go to the cache, and one warp attends to them from registers.
@@ -309,9 +333,10 @@ __device__ void write_partials(Partial<kEach> (&partial)[kGroup], std::int64_t f
 
 //   grid (n_splits, n_kv_heads, n_sequences)
 template <int kDim, int kGroup, typename Element>
-__global__ __launch_bounds__(kWarps* kWarp) void split_kernel(DecodeCall<Element> call, Parts parts) {
+__global__ __launch_bounds__(kWarps* kWarp) void split_kernel(DecodeCall<Element> call, Parts parts, Upcoming upcoming) {
   using S = DecodeShape<kDim, Element>;
   let_next_start();
+  prefetch_share(upcoming);
   const int sequence = blockIdx.z, kv_head = blockIdx.y, n_splits = gridDim.x, warp = threadIdx.x / kWarp;
   const int n_past = call.tables.n_past[sequence], n_keys = n_past + 1;
   const int size = split_size(n_keys, n_splits), n_used = (n_keys + size - 1) / size;
@@ -357,9 +382,7 @@ __global__ __launch_bounds__(kWarps* kWarp) void split_kernel(DecodeCall<Element
   const std::int64_t first_head = static_cast<std::int64_t>(sequence) * call.n_heads + kv_head * kGroup;
   write_partials<kDim, kGroup, S::kEach, S::kLanes>(partial, first_head, n_used == 1, parts, call.y);
   if (n_used == 1 || !is_last(parts.n_done + sequence * call.layout.n_kv_heads + kv_head, n_used)) return;
-  for (int job = threadIdx.x; job < kGroup * kDim; job += kWarps * kWarp) {
-    combine<kDim>(parts, first_head + job / kDim, n_splits, n_used, job % kDim, call.y);
-  }
+  combine<kDim, kGroup>(parts, first_head, n_used, call.y);
 }
 
 // ---- launch ---------------------------------------------------------------------------------------------------------
@@ -367,7 +390,7 @@ __global__ __launch_bounds__(kWarps* kWarp) void split_kernel(DecodeCall<Element
 // Enough blocks that the last ones to finish keep few multiprocessors waiting; it depends on the number of sequences
 // only, so a recorded graph serves sequences of any length.
 int splits_for(const Context& context, int n_pairs) {
-  return std::clamp((16 * context.n_multiprocessors() + n_pairs - 1) / n_pairs, 1, 64);
+  return std::clamp((16 * context.n_multiprocessors() + n_pairs - 1) / n_pairs, 1, kMaxSplits);
 }
 
 template <int kDim, int kGroup, typename Element>
@@ -380,7 +403,7 @@ void launch(Context& context, const DecodeCall<Element>& call) {
   const dim3 grid(static_cast<unsigned>(n_splits), static_cast<unsigned>(n_kv_heads),
                   static_cast<unsigned>(call.n_sequences));
   launch_overlapped(context, "decode attention", grid, kWarps * kWarp, split_kernel<kDim, kGroup, Element>, call,
-                    parts);
+                    parts, context.upcoming_weights());
 }
 
 template <int kDim, typename Element>

@@ -56,6 +56,25 @@ unsigned* Context::counters(std::int64_t n) {
   return memory;
 }
 
+void Context::use_weights(const void* data, std::size_t bytes) {
+  constexpr std::size_t kMostBytes = std::size_t{16} << 20;  // a part of the L2 cache; the head is larger
+  successors_[last_weights_] = {data, static_cast<std::uint32_t>(std::min(bytes, kMostBytes) / 128 * 128)};
+  last_weights_ = data;
+}
+
+void Context::forget_weights() {
+  const std::lock_guard lock(mutex_);
+  if (successors_.empty()) return;
+  forget_recordings();  // they hold addresses
+  successors_.clear();
+  last_weights_ = nullptr;
+}
+
+Upcoming Context::upcoming_weights() const {
+  const auto found = successors_.find(last_weights_);
+  return can_overlap_ && found != successors_.end() ? found->second : Upcoming{};
+}
+
 void Context::upload(const void* host, void* device, std::size_t bytes) {
   if (bytes == 0) return;
   const void* source = host;

@@ -15,6 +15,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "backend/cuda/device_memory.h"
@@ -36,6 +37,12 @@ enum class Scratch {
   kCodes,
   kWidened,
   kCount
+};
+
+/// Weights that a later product reads: memory to bring into the L2 cache.
+struct Upcoming {
+  const void* data = nullptr;
+  std::uint32_t bytes = 0;
 };
 
 class Context {
@@ -75,6 +82,14 @@ class Context {
 
   /// Zeros at first, and again after every kernel that uses it: n counters.
   unsigned* counters(std::int64_t n);
+
+  /// A product reads these weights now. Decode steps read the same ones in the same order, so what follows is known from
+  /// the step before.
+  void use_weights(const void* data, std::size_t bytes);
+  /// Weights are about to be freed: nothing prefetches them from now on.
+  void forget_weights();
+  /// What followed the weights used last, the last time they were used; nothing on GPUs that cannot prefetch in bulk.
+  Upcoming upcoming_weights() const;
 
   /// Enqueues a copy to the GPU; `host` may change when the call returns.
   void upload(const void* host, void* device, std::size_t bytes);
@@ -123,6 +138,9 @@ class Context {
   cudaStream_t copy_stream_ = nullptr;
   std::vector<Aside> aside_;
   std::size_t next_aside_ = 0, aside_bytes_ = 0;
+
+  std::unordered_map<const void*, Upcoming> successors_;
+  const void* last_weights_ = nullptr;
 
   std::map<std::vector<std::uintptr_t>, Recording> recordings_;
 };

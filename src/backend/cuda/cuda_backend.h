@@ -23,7 +23,8 @@ enum class CudaFormat { kBf16, kQ8, kFp8 };
 
 class CudaLinear final : public LinearWeight {
  public:
-  CudaLinear(std::int64_t out_features, std::int64_t in_features, bool has_bias, CudaFormat format);
+  CudaLinear(Context& context, const Shape& shape, bool has_bias, CudaFormat format);
+  ~CudaLinear() override { context_.forget_weights(); }
   const Bf16* w() const { return weight.as<Bf16>(); }
   const float* b() const { return bias.as<float>(); }
   CudaFormat format;
@@ -31,6 +32,9 @@ class CudaLinear final : public LinearWeight {
   DeviceMemory scales;     ///< kQ8: [out, in / 32] f16; kFp8: [out] f32
   DeviceMemory bias;       ///< [out] f32, or empty
   DeviceMemory bias_bf16;  ///< the same in bf16, for products that write bf16
+
+ private:
+  Context& context_;
 };
 
 class CudaConvStem final : public ConvStemWeight {

@@ -7,6 +7,12 @@
 
 namespace qasr::cuda {
 
+/// Weights worth fetching by a kernel in front of a product: with many rows the product is not limited by them.
+inline Upcoming upcoming_for(const Context& context, std::int64_t rows) {
+  constexpr std::int64_t kManyRows = 512;
+  return rows <= kManyRows ? context.upcoming_weights() : Upcoming{};
+}
+
 /// Launches a kernel with `shared_bytes` of dynamic shared memory. The kernel must call wait_for_inputs().
 template <typename... Parameters, typename... Arguments>
 void launch_overlapped_shared(Context& context, const char* operation, dim3 grid, int threads, std::size_t shared_bytes,

@@ -27,6 +27,7 @@ Product columns_of(const Product& product, const Bf16* weights, std::int64_t beg
 
 // The weights and their sizes come from w; everything else is in `product`. True if the bias has been added.
 bool CudaBackend::multiply(Product product, const CudaLinear& w) {
+  context_.use_weights(w.weight.data(), w.weight.bytes());
   product.w = w.weight.data();
   product.out = w.out_features();
   product.in = w.in_features();

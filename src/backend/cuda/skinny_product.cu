@@ -88,7 +88,7 @@ __device__ uint4 load_streamed(const void* from) {
 // The first weights are on their way before x is known to be there.
 template <int kRows, int kOutputs, typename Rows, typename Code>
 __device__ void dot_products(const Rows& x, int n_rows, const Codes<Code>& w, const int (&w_rows)[kOutputs], int in,
-                             float (&sums)[kRows][kOutputs]) {
+                             const Upcoming& upcoming, float (&sums)[kRows][kOutputs]) {
   extern __shared__ uint4 shared[];
   constexpr int kWord = kCodesPerWord<Code>, kStep = kWord * kWarp;
   constexpr int kAhead = kOutputs >= 4 ? 4 : kOutputs == 2 ? 6 : 12;
@@ -108,6 +108,7 @@ __device__ void dot_products(const Rows& x, int n_rows, const Codes<Code>& w, co
   };
   int begin = threadIdx.x % kWarp * kWord;
   fetch(begin);
+  prefetch_share(upcoming);
 #pragma unroll
   for (int row = 0; row < kRows; ++row) {
 #pragma unroll
@@ -159,14 +160,14 @@ __device__ void dot_products(const Rows& x, int n_rows, const Codes<Code>& w, co
 
 template <int kRows, int kOutputs, typename Rows, typename Code>
 __global__ __launch_bounds__(kWarps* kWarp) void linear_kernel(Rows x, int n_rows, Codes<Code> w, int in, int out,
-                                                               Finish finish) {
+                                                               Finish finish, Upcoming upcoming) {
   const int first = (blockIdx.x * kWarps + threadIdx.x / kWarp) * kOutputs;
   let_next_start();
   int w_rows[kOutputs];
 #pragma unroll
   for (int output = 0; output < kOutputs; ++output) w_rows[output] = min(first + output, out - 1);
   float sums[kRows][kOutputs];
-  dot_products<kRows, kOutputs>(x, n_rows, w, w_rows, in, sums);
+  dot_products<kRows, kOutputs>(x, n_rows, w, w_rows, in, upcoming, sums);
 
   const int lane = threadIdx.x % kWarp;
 #pragma unroll
@@ -182,7 +183,7 @@ __global__ __launch_bounds__(kWarps* kWarp) void linear_kernel(Rows x, int n_row
 // Half of a warp's rows are gates, the other half the matching rows of up.
 template <int kRows, typename Rows, typename Code>
 __global__ __launch_bounds__(kWarps* kWarp) void gate_up_kernel(Rows x, int n_rows, Codes<Code> w, int in, int d_ff,
-                                                                Bf16* y) {
+                                                                Bf16* y, Upcoming upcoming) {
   constexpr int kPairs = 2;
   const int first = (blockIdx.x * kWarps + threadIdx.x / kWarp) * kPairs;
   let_next_start();
@@ -193,7 +194,7 @@ __global__ __launch_bounds__(kWarps* kWarp) void gate_up_kernel(Rows x, int n_ro
     w_rows[kPairs + pair] = d_ff + w_rows[pair];
   }
   float sums[kRows][2 * kPairs];
-  dot_products<kRows, 2 * kPairs>(x, n_rows, w, w_rows, in, sums);
+  dot_products<kRows, 2 * kPairs>(x, n_rows, w, w_rows, in, upcoming, sums);
   const int lane = threadIdx.x % kWarp;
 #pragma unroll
   for (int row = 0; row < kRows; ++row) {
@@ -206,6 +207,11 @@ __global__ __launch_bounds__(kWarps* kWarp) void gate_up_kernel(Rows x, int n_ro
 }
 
 // ---- launch ---------------------------------------------------------------------------------------------------------
+
+Upcoming upcoming_after(Context& context, const CudaLinear& w) {
+  context.use_weights(w.weight.data(), w.weight.bytes());
+  return context.upcoming_weights();
+}
 
 std::size_t row_bytes(int n_rows, int in) { return static_cast<std::size_t>(n_rows) * static_cast<std::size_t>(in) * 2; }
 
@@ -223,7 +229,8 @@ void launch_linear(Context& context, const Rows& x, int n_rows, const CudaLinear
   const std::int64_t busy_warps = 8LL * context.n_multiprocessors();
   const auto run = [&](int outputs, auto kernel) {
     const unsigned blocks = blocks_for(ceil_div(out, outputs), kWarps);
-    launch_overlapped_shared(context, "linear", blocks, kWarps * kWarp, row_bytes(n_rows, in), kernel, x, n_rows, codes_of<Code>(w), in, out, finish);
+    launch_overlapped_shared(context, "linear", blocks, kWarps * kWarp, row_bytes(n_rows, in), kernel, x, n_rows, codes_of<Code>(w), in, out, finish,
+                             upcoming_after(context, w));
   };
   if (out >= 4 * busy_warps) {
     run(4, linear_kernel<kRows, 4, Rows, Code>);
@@ -250,7 +257,7 @@ void launch_gate_up(Context& context, const Rows& x, int n_rows, const CudaLinea
     with_rows(n_rows, [&](auto rows) {
       launch_overlapped_shared(context, "gate_up_silu", blocks_for(ceil_div(d_ff, 2), kWarps), kWarps * kWarp,
                                row_bytes(n_rows, in), gate_up_kernel<decltype(rows)::value, Rows, decltype(code)>, x, n_rows,
-                        codes_of<decltype(code)>(w), in, d_ff, y);
+                        codes_of<decltype(code)>(w), in, d_ff, y, upcoming_after(context, w));
     });
   });
 }

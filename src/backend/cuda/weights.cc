@@ -91,13 +91,14 @@ std::vector<float> channels_last(const std::vector<float>& kernel, std::int64_t 
 
 }  // namespace
 
-CudaLinear::CudaLinear(std::int64_t out_features, std::int64_t in_features, bool has_bias, CudaFormat the_format)
-    : LinearWeight(out_features, in_features, has_bias),
+CudaLinear::CudaLinear(Context& context, const Shape& shape, bool has_bias, CudaFormat the_format)
+    : LinearWeight(shape[0], shape[1], has_bias),
       format(the_format),
-      weight(code_bytes(out_features * in_features, format)),
-      scales(scale_bytes(out_features, in_features, format)),
-      bias(has_bias ? static_cast<std::size_t>(out_features) * sizeof(float) : 0),
-      bias_bf16(has_bias ? static_cast<std::size_t>(out_features) * sizeof(Bf16) : 0) {
+      weight(code_bytes(shape.elements(), format)),
+      scales(scale_bytes(shape[0], shape[1], format)),
+      bias(has_bias ? static_cast<std::size_t>(shape[0]) * sizeof(float) : 0),
+      bias_bf16(has_bias ? static_cast<std::size_t>(shape[0]) * sizeof(Bf16) : 0),
+      context_(context) {
   bytes_ = weight.bytes() + scales.bytes() + bias.bytes() + bias_bf16.bytes();
 }
 
@@ -128,7 +129,7 @@ std::unique_ptr<LinearWeight> CudaBackend::make_linear(std::span<const HostTenso
   check_width(rows, matrices[0].name);
   check_width(matrices[0].shape[1], matrices[0].name, held == CudaFormat::kBf16 ? 8 : 32);
   const Context::Use use(context_);
-  auto linear = std::make_unique<CudaLinear>(rows, matrices[0].shape[1], !biases.empty(), held);
+  auto linear = std::make_unique<CudaLinear>(context_, Shape({rows, matrices[0].shape[1]}), !biases.empty(), held);
   std::int64_t row = 0;
   for (const HostTensor& matrix : matrices) {
     if (held == CudaFormat::kBf16) {
@@ -170,7 +171,7 @@ std::unique_ptr<ConvStemWeight> CudaBackend::make_conv_stem(std::span<const Host
   stem->first = upload_floats(context_, first);
   for (std::size_t conv = 0; conv < 2; ++conv) {
     const std::vector<bf16> packed = round(channels_last(widen(weights[conv + 1]), channels));
-    stem->rest[conv] = std::make_unique<CudaLinear>(channels, 9 * channels, false, CudaFormat::kBf16);
+    stem->rest[conv] = std::make_unique<CudaLinear>(context_, Shape({channels, 9 * channels}), false, CudaFormat::kBf16);
     context_.upload(packed.data(), stem->rest[conv]->weight.data(), packed.size() * sizeof(bf16));
   }
   for (std::size_t conv = 0; conv < 3; ++conv) stem->bias[conv] = upload_floats(context_, widen(biases[conv]));
