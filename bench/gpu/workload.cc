@@ -27,15 +27,17 @@ int new_tokens(double clip_s) { return static_cast<int>(clip_s * kTokensPerSecon
 
 }  // namespace
 
-Workload::Workload(Backend& backend, const std::string& model)
+Workload::Workload(Backend& backend, const std::string& model, const Formats& formats)
     : backend_(backend),
+      formats_(formats),
       files_(synthetic_checkpoint(synthetic_model(model))),
       config_(parse_model_config(files_)),
       log_mel_({.n_mels = config_.audio.n_mels}),
       front_end_(log_mel_, backend),
       noise_(make_noise()) {
   const WeightStore weights(files_, config_);
-  const WeightPacker packer(weights, backend, backend.default_weights());
+  const bool by_default = formats.weights == WeightFormat::kAuto;
+  const WeightPacker packer(weights, backend, by_default ? backend.default_weights() : formats.weights);
   encoder_ = std::make_unique<AudioEncoder>(config_.audio, packer);
   decoder_ = std::make_unique<TextDecoder>(config_.text, config_.audio_token_id, packer);
 }
@@ -78,7 +80,7 @@ void Workload::make_pool(std::int64_t n_positions) {
   sequences_.clear();
   if (pool_ != nullptr && pool_->n_positions() >= n_positions) return;
   pool_.reset();
-  pool_ = std::make_unique<KvPool>(backend_, config_.text, n_positions, DType::kBf16);
+  pool_ = std::make_unique<KvPool>(backend_, config_.text, n_positions, formats_.kv_cache);
 }
 
 void Workload::prefill(int n_clips, int n_new_tokens) {
@@ -148,6 +150,27 @@ double Workload::log_mel_s(int n_clips, double clip_s) {
   return seconds;
 }
 
+double Workload::log_mel_kernels_s(int n_clips, double clip_s) {
+  const LogMelConfig& config = log_mel_.config();
+  const auto filter =
+      backend_.make_log_mel(log_mel_.window(), log_mel_.filterbank(), config.n_mels, config.hop_samples);
+  const auto group = clips(static_cast<int>(kGroupClips), clip_s);
+  compute_log_mels(group);
+  const int n_groups = std::max(1, n_clips / static_cast<int>(kGroupClips));
+  double seconds = 0;
+  for (int round = 0; round < 2; ++round) {  // the second counts
+    wait(front_end_workspace_.values.view());
+    const double start = now_s();
+    for (int i = 0; i < n_groups; ++i) {
+      backend_.log_mel(front_end_workspace_.samples.view(), front_end_workspace_.sample_begin, *filter,
+                       front_end_workspace_.values.view());
+    }
+    wait(front_end_workspace_.values.view());
+    seconds = now_s() - start;
+  }
+  return seconds;
+}
+
 double Workload::encoder_s(int n_clips, double clip_s) {
   compute_log_mels(clips(n_clips, clip_s));
   double seconds = 0;
@@ -188,15 +211,11 @@ double Workload::decode_step_s(int n_sequences, int n_positions, int n_steps) {
 }
 
 double Workload::decode_weight_bytes() const {
-  const TextDecoderConfig& c = config_.text;
-  const double hidden = c.hidden, heads = static_cast<double>(c.n_heads) * c.head_dim;
-  const double kv = 2.0 * c.n_kv_heads * c.head_dim;
-  const double layer = hidden * (heads + kv) + heads * hidden + 3.0 * hidden * c.d_ff;
-  return 2 * (layer * c.n_layers + hidden * c.vocab);
+  return static_cast<double>(decoder_->step_weight_bytes());
 }
 
 double Workload::kv_bytes_per_position() const {
-  return static_cast<double>(KvPool::bytes_per_position(config_.text, DType::kBf16));
+  return static_cast<double>(KvPool::bytes_per_position(config_.text, formats_.kv_cache));
 }
 
 double Workload::encoder_macs_per_second() const {
@@ -205,6 +224,25 @@ double Workload::encoder_macs_per_second() const {
   const double convs = mels / 2 * 50 * 9 * channels + (mels / 4 * 25 + mels / 8 * 13) * 9 * channels * channels;
   const double layer = 4 * d * d + 2 * d * c.d_ff;
   return convs + 13 * (channels * mels / 8 * d + layer * c.n_layers + d * d + d * c.output_dim);
+}
+
+std::vector<ProductShape> Workload::encoder_products(int n_clips, double clip_s) const {
+  const AudioEncoderConfig& c = config_.audio;
+  const std::int64_t d = c.d_model, channels = c.conv_channels, n_layers = c.n_layers;
+  const auto n_chunks = static_cast<std::int64_t>(n_clips * clip_s), n_rows = n_chunks * 13;
+  const std::int64_t passes = std::max<std::int64_t>(1, n_rows / backend_.preferred_rows()), rows = n_rows / passes;
+  const std::int64_t second = c.n_mels / 4 * 25, third = c.n_mels / 8 * 13;  // positions of a chunk after a convolution
+  constexpr std::int64_t kPassChunks = 30;                                    // of the convolutions
+  const std::int64_t conv_passes = std::max<std::int64_t>(1, n_chunks / kPassChunks);
+  const std::int64_t conv_chunks = n_chunks / conv_passes;
+  return {{conv_chunks * second, channels, 9 * channels, conv_passes},
+          {conv_chunks * third, channels, 9 * channels, conv_passes},
+          {rows, d, channels * c.n_mels / 8, passes},
+          {rows, 3 * d, d, passes * n_layers},
+          {rows, d, d, passes * (n_layers + 1)},
+          {rows, c.d_ff, d, passes * n_layers},
+          {rows, d, c.d_ff, passes * n_layers},
+          {rows, c.output_dim, d, passes}};
 }
 
 }  // namespace qasr::bench

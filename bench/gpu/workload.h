@@ -31,10 +31,21 @@ struct StageTimes {
   double total() const { return encoder + prefill + decode; }
 };
 
+/// How the model is held.
+struct Formats {
+  WeightFormat weights = WeightFormat::kAuto;
+  DType kv_cache = DType::kBf16;
+};
+
+/// One product of the encoder: y [rows, out] = x [rows, in] w^T, so many times.
+struct ProductShape {
+  std::int64_t rows, out, in, n_times;
+};
+
 class Workload {
  public:
   /// @param model  a name of synthetic_model_names()
-  Workload(Backend& backend, const std::string& model);
+  Workload(Backend& backend, const std::string& model, const Formats& formats = {});
 
   /// Transcribes `n_clips` clips of `clip_s` seconds as one batch; samples are in host memory, ids end there. Log-mel
   /// and encoder take groups of clips in turn, so that copies of one group run while another is encoded.
@@ -46,6 +57,8 @@ class Workload {
   double decode_step_s(int n_sequences, int n_positions, int n_steps);
   /// Seconds of log-mel of `n_clips` clips whose samples are in host memory.
   double log_mel_s(int n_clips, double clip_s);
+  /// The same of samples that are on the GPU already.
+  double log_mel_kernels_s(int n_clips, double clip_s);
   /// Seconds of the encoder over `n_clips` clips.
   double encoder_s(int n_clips, double clip_s);
 
@@ -54,6 +67,8 @@ class Workload {
   double kv_bytes_per_position() const;
   /// Multiply-adds of the encoder's products and convolutions per second of audio.
   double encoder_macs_per_second() const;
+  /// The products over `n_clips` clips, in passes as large as the backend prefers.
+  std::vector<ProductShape> encoder_products(int n_clips, double clip_s) const;
   const ModelConfig& config() const { return config_; }
 
  private:
@@ -67,6 +82,7 @@ class Workload {
   void wait(ConstTensorView view);
 
   Backend& backend_;
+  Formats formats_;
   CheckpointFiles files_;
   ModelConfig config_;
   LogMel log_mel_;

@@ -2,10 +2,12 @@
 #include "backend/backend.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
 #include "backend/op_checks.h"
+#include "base/available_memory.h"
 
 namespace qasr {
 namespace {
@@ -70,9 +72,54 @@ void Backend::cut_columns(ConstTensorView x, std::span<const ColumnRange> pieces
   }
 }
 
+std::uint64_t Backend::available_bytes() const { return available_memory_bytes(); }
+
+void Backend::copy_kv_page(KvCache&, std::int32_t, std::int32_t) {
+  QASR_CHECK_MSG(false, "this backend does not copy cache pages");
+}
+
+void Backend::pick_log_probs(ConstTensorView logits, ConstTensorView ids, TensorView log_probs) {
+  check_pick_log_probs(logits, ids, log_probs);
+  std::vector<std::int32_t> chosen(static_cast<std::size_t>(logits.rows()));
+  std::vector<float> row(static_cast<std::size_t>(logits.cols())), picked(chosen.size());
+  download(ids, chosen.data());
+  for (std::size_t r = 0; r < chosen.size(); ++r) {
+    download(logits.slice_rows(static_cast<std::int64_t>(r), 1), row.data());
+    picked[r] = log_softmax_at(row, chosen[r]);
+  }
+  upload(picked.data(), log_probs);
+}
+
+float log_softmax_at(std::span<const float> logits, std::int32_t id) {
+  QASR_CHECK(id >= 0 && static_cast<std::size_t>(id) < logits.size());
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - largest);
+  return static_cast<float>(logits[static_cast<std::size_t>(id)] - largest - std::log(sum));
+}
+
 void Backend::embed_ids(const LinearWeight& table, ConstTensorView ids, TensorView y) {
   check_ids(ids, y.rows());
   embed(table, {ids.as<std::int32_t>(), static_cast<std::size_t>(y.rows())}, y);
+}
+
+void Backend::norm_gate_up_silu(ConstTensorView x, const RmsNorm& norm, const LinearWeight& gate_up, TensorView normed,
+                                TensorView y) {
+  rms_norm(x, norm.weight, norm.eps, normed);
+  gate_up_silu(normed, gate_up, y);
+}
+
+void Backend::norm_attention(ConstTensorView x, const RmsNorm& norm, const QkvNormRope& p, const SequenceBatch& batch,
+                             KvCache& cache, const AttentionScratch& scratch, TensorView y) {
+  rms_norm(x, norm.weight, norm.eps, scratch.normed);
+  qkv_norm_rope_append(scratch.normed, p, batch, cache, scratch.q);
+  attention_causal(scratch.q, static_cast<int>(y.cols() / cache.shape().head_dim), p.layer, batch, cache, y);
+}
+
+void Backend::norm_argmax_ids(ConstTensorView x, const RmsNorm& norm, const LinearWeight& head, TensorView normed,
+                              TensorView logits, TensorView ids) {
+  rms_norm(x, norm.weight, norm.eps, normed);
+  argmax_ids(normed, head, logits, ids);
 }
 
 void Backend::argmax_ids(ConstTensorView x, const LinearWeight& head, TensorView logits, TensorView ids) {

@@ -110,7 +110,9 @@ class Buffer {
 struct KvCacheShape {
   int n_layers = 0, n_kv_heads = 0, head_dim = 0;
   int page_tokens = 0, n_pages = 0;
-  DType dtype = DType::kF32;  ///< kF32 or kBf16; values are rounded on append
+  /// kF32, kBf16 or kF8E4M3; values are rounded on append. The last has one f32 scale per position, KV head and key or
+  /// value: the largest magnitude over 448.
+  DType dtype = DType::kF32;
 };
 
 class KvCache {
@@ -147,6 +149,12 @@ class ReadQueue {
   virtual void push(ConstTensorView source) = 0;
   /// Waits for the oldest entry and writes it to `host`, which has room for it.
   virtual void pop(void* host) = 0;
+};
+
+/// x / sqrt(mean(x^2) + eps) * weight of each row.
+struct RmsNorm {
+  ConstTensorView weight;  ///< [dim] f32
+  float eps = 0;
 };
 
 /// What follows a matrix product.
@@ -198,6 +206,14 @@ class Backend {
   virtual void download(ConstTensorView source, void* host) = 0;
   /// Errors: kOutOfMemory; kInvalidArgument if the backend has no caches of this dtype.
   virtual std::unique_ptr<KvCache> make_kv_cache(const KvCacheShape& shape) = 0;
+
+  /// Memory that allocate() and make_kv_cache() could still take, in bytes; an estimate. Default: the host's.
+  virtual std::uint64_t available_bytes() const;
+
+  /// Whether copy_kv_page() works. Without it, positions that share a page with others are computed again.
+  virtual bool copies_kv_pages() const { return false; }
+  /// Page `to` becomes a copy of page `from`, in all layers.
+  virtual void copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to);
 
   /// Elements (i32) of SequenceBatch::tables; 0: the backend needs none.
   virtual std::int64_t batch_table_size(const SequenceBatch& batch) const;
@@ -324,12 +340,40 @@ class Backend {
   virtual void attention_causal(ConstTensorView q, int n_heads, int layer, const SequenceBatch& batch,
                                 const KvCache& cache, TensorView y) = 0;
 
+  // ---- what a decode step may fuse; the defaults (backend.cc) call the operations above and below one by one ---------
+
+  /// gate_up_silu of the normalised rows.
+  ///   x [rows, in] f32    normed [rows, in] act, scratch
+  virtual void norm_gate_up_silu(ConstTensorView x, const RmsNorm& norm, const LinearWeight& gate_up, TensorView normed,
+                                 TensorView y);
+
+  /// rms_norm, qkv_norm_rope_append and attention_causal: the attention of a layer up to its output projection.
+  ///   x [rows, hidden] f32    y [rows, n_heads * head_dim] act
+  struct AttentionScratch {
+    TensorView normed;  ///< [rows, hidden] act
+    TensorView q;       ///< [rows, n_heads * head_dim] act
+  };
+  virtual void norm_attention(ConstTensorView x, const RmsNorm& norm, const QkvNormRope& p, const SequenceBatch& batch,
+                              KvCache& cache, const AttentionScratch& scratch, TensorView y);
+
+  /// argmax_ids of the normalised rows.
+  virtual void norm_argmax_ids(ConstTensorView x, const RmsNorm& norm, const LinearWeight& head, TensorView normed,
+                               TensorView logits, TensorView ids);
+
   /// ids[r] = index of the largest element of x[r] W^T; the lowest index on ties.
   ///   x [rows, hidden] act    head [vocab, hidden]    logits [rows, vocab] f32 scratch, filled
   virtual void argmax_logits(ConstTensorView x, const LinearWeight& head, TensorView logits,
                              std::span<std::int32_t> ids) = 0;
   /// The same with ids in the backend's memory: [rows] i32.
   virtual void argmax_ids(ConstTensorView x, const LinearWeight& head, TensorView logits, TensorView ids);
+
+  /// log_probs[r] = logits[r][ids[r]] - log(sum over j of exp(logits[r][j])): log-softmax at one id of each row.
+  ///   logits [rows, vocab] f32    ids [rows] i32, in the backend's memory    log_probs [rows] f32
+  /// Numerics: exponentials relative to the row's maximum. Default: on the host, in f64, after a download.
+  virtual void pick_log_probs(ConstTensorView logits, ConstTensorView ids, TensorView log_probs);
 };
+
+/// logits[id] - log(sum of exp(logits)), in f64.
+float log_softmax_at(std::span<const float> logits, std::int32_t id);
 
 }  // namespace qasr

@@ -12,15 +12,17 @@ void log(const EngineOptions& options, const std::string& line) {
 }
 
 bool suits_cuda(const EngineOptions& options) {
-  return (options.weights == WeightFormat::kAuto || options.weights == WeightFormat::kBf16) &&
-         options.kv_cache != KvCacheFormat::kF32;
+  using enum WeightFormat;
+  const bool has_weights =
+      options.weights == kAuto || options.weights == kBf16 || options.weights == kQ8 || options.weights == kFp8;
+  return has_weights && options.kv_cache != KvCacheFormat::kF32;
 }
 
 // A program without CUDA is silent about it; one with CUDA says what it chose and why.
 std::unique_ptr<Backend> make_best_backend(const EngineOptions& options) {
   if (built_with_cuda()) {
     std::string reason = cuda_problem();
-    if (reason.empty() && !suits_cuda(options)) reason = "cuda: weights and KV cache are bf16 only";
+    if (reason.empty() && !suits_cuda(options)) reason = "cuda: weights are bf16, q8 or fp8, and the KV cache bf16 or fp8";
     if (reason.empty()) {
       try {
         return make_cuda_backend(options.cuda_device);

@@ -220,7 +220,9 @@ BenchmarkReport run_benchmark(const BenchmarkOptions& options) {
   report.load_ms = loaded.load_ms;
   report.packed_mapped = loaded.packed != nullptr && loaded.packed->is_hit();
   report.weights = loaded.format;
-  report.kv_cache = kv_dtype == DType::kF32 ? KvCacheFormat::kF32 : KvCacheFormat::kBf16;
+  report.kv_cache = kv_dtype == DType::kF32       ? KvCacheFormat::kF32
+                    : kv_dtype == DType::kF8E4M3 ? KvCacheFormat::kFp8
+                                                 : KvCacheFormat::kBf16;
   report.n_prompt_tokens = pipeline.n_prompt_tokens();
   report.n_audio_tokens = model.encoder.n_audio_tokens(pipeline.n_frames());
   report.runs_peak_rss_mb = measured.runs_peak_mb;

@@ -74,9 +74,8 @@ std::size_t TextDecoder::step_weight_bytes() const {
   return bytes;
 }
 
-void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
-                          std::span<std::int32_t> next_ids) const {
-  QASR_CHECK(!inputs.empty() && next_ids.size() == inputs.size());
+// Checks the inputs, reserves their positions and fills the tables of RoPE.
+void TextDecoder::make_room(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const {
   std::int64_t n_positions = 0;
   for (const PrefillInput& input : inputs) {
     const auto n_audio = std::count(input.ids.begin(), input.ids.end(), audio_token_id_);
@@ -89,6 +88,28 @@ void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace
     n_positions = std::max<std::int64_t>(n_positions, input.sequence->capacity());
   }
   grow_rope(n_positions, workspace);
+}
+
+void TextDecoder::extend(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const {
+  QASR_CHECK(!inputs.empty());
+  make_room(inputs, workspace);
+  std::vector<Part> parts;
+  for (std::size_t index = 0; index < inputs.size(); ++index) {
+    const PrefillInput& input = inputs[index];
+    parts.push_back({.input = index,
+                     .n_ids = input.ids.size(),
+                     .n_audio_rows = input.audio.shape.rank() == 2 ? input.audio.rows() : 0,
+                     .source = &input});
+  }
+  embed_parts(parts, workspace);
+  run_layers(upload_batch(workspace), inputs[0].sequence->pool().cache(), workspace);
+  for (const Part& part : parts) part.source->sequence->advance(static_cast<int>(part.n_ids));
+}
+
+void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
+                          std::span<std::int32_t> next_ids) const {
+  QASR_CHECK(!inputs.empty() && next_ids.size() == inputs.size());
+  make_room(inputs, workspace);
 
   const TensorView last = workspace.last.resize(backend_, {static_cast<std::int64_t>(inputs.size()), config_.hidden});
   std::int64_t n_finished = 0;
@@ -203,10 +224,18 @@ void TextDecoder::enqueue_step(std::span<KvSequence* const> sequences, DecoderWo
   backend_.run_recorded(step_key(batch, cache, workspace), std::cref(operations));
   for (KvSequence* sequence : sequences) sequence->advance(1);
   workspace.reads->push(workspace.next_ids.view());
+  if (!workspace.want_log_probs) return;
+  backend_.pick_log_probs(workspace.logits.view(), workspace.next_ids.view(),
+                          workspace.log_probs.resize(backend_, {n_sequences}));
+  workspace.reads->push(workspace.log_probs.view());
 }
 
-void TextDecoder::read_step(DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const {
+void TextDecoder::read_step(DecoderWorkspace& workspace, std::span<std::int32_t> next_ids,
+                            std::span<float> log_probs) const {
   workspace.reads->pop(next_ids.data());
+  if (!workspace.want_log_probs) return;
+  QASR_CHECK(log_probs.size() == next_ids.size());
+  workspace.reads->pop(log_probs.data());
 }
 
 // Everything the operations of a decode step depend on, besides the contents of tensors.
@@ -255,24 +284,21 @@ void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, Decoder
 
   for (int index = 0; index < config_.n_layers; ++index) {
     const Layer& layer = layers_[static_cast<std::size_t>(index)];
-    const TensorView attention_in = operand(workspace.normed, *layer.qkv);
-    backend_.rms_norm(x, layer.attention_norm.view(), eps, attention_in);
-    backend_.qkv_norm_rope_append(attention_in,
-                                  {.qkv = layer.qkv.get(),
-                                   .q_norm = layer.q_norm.view(),
-                                   .k_norm = layer.k_norm.view(),
-                                   .eps = eps,
-                                   .rope_cos = workspace.rope_cos.view(),
-                                   .rope_sin = workspace.rope_sin.view(),
-                                   .layer = index},
-                                  batch, cache, q);
     const TensorView attention = operand(workspace.attention, *layer.attention_out);
-    backend_.attention_causal(q, config_.n_heads, index, batch, cache, attention);
+    backend_.norm_attention(x, {layer.attention_norm.view(), eps},
+                            {.qkv = layer.qkv.get(),
+                             .q_norm = layer.q_norm.view(),
+                             .k_norm = layer.k_norm.view(),
+                             .eps = eps,
+                             .rope_cos = workspace.rope_cos.view(),
+                             .rope_sin = workspace.rope_sin.view(),
+                             .layer = index},
+                            batch, cache, {.normed = operand(workspace.normed, *layer.qkv), .q = q}, attention);
     backend_.linear(attention, *layer.attention_out, x, {.accumulate = true});
 
-    const TensorView ff_in = operand(workspace.normed, *layer.gate_up), ff = operand(workspace.ff, *layer.down);
-    backend_.rms_norm(x, layer.ff_norm.view(), eps, ff_in);
-    backend_.gate_up_silu(ff_in, *layer.gate_up, ff);
+    const TensorView ff = operand(workspace.ff, *layer.down);
+    backend_.norm_gate_up_silu(x, {layer.ff_norm.view(), eps}, *layer.gate_up, operand(workspace.normed, *layer.gate_up),
+                               ff);
     backend_.linear(ff, *layer.down, x, {.accumulate = true});
   }
 }
@@ -280,8 +306,8 @@ void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, Decoder
 // hidden [n_sequences, hidden] -> workspace.logits, workspace.next_ids.
 void TextDecoder::next_tokens(ConstTensorView hidden, DecoderWorkspace& workspace) const {
   const TensorView normed = workspace.normed.resize(backend_, hidden.shape, backend_.operand_dtype(*embedding_));
-  backend_.rms_norm(hidden, final_norm_.view(), config_.rms_norm_eps, normed);
-  backend_.argmax_ids(normed, *embedding_, workspace.logits.view(), workspace.next_ids.view());
+  backend_.norm_argmax_ids(hidden, {final_norm_.view(), config_.rms_norm_eps}, *embedding_, normed,
+                           workspace.logits.view(), workspace.next_ids.view());
 }
 
 void TextDecoder::grow_rope(std::int64_t n_positions, DecoderWorkspace& workspace) const {

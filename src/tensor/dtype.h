@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -16,6 +17,7 @@ enum class DType : std::uint8_t {
   kU32,
   kI8,
   kU8,
+  kF8E4M3,  ///< one byte, 4 bits of exponent and 3 of mantissa, without infinities
   /// Rows of a matrix rounded to 8-bit blocks of 32 with their scales, in a layout of the backend's own: only its
   /// operations read and write them. Reserved as f32 in whole blocks (tensor_bytes), rows as close as the backend likes.
   kQ8Rows
@@ -33,6 +35,7 @@ constexpr std::size_t dtype_bytes(DType dtype) {
       return 2;
     case DType::kI8:
     case DType::kU8:
+    case DType::kF8E4M3:
       return 1;
   }
   return 0;
@@ -57,6 +60,8 @@ constexpr std::string_view dtype_name(DType dtype) {
       return "u8";
     case DType::kQ8Rows:
       return "q8 rows";
+    case DType::kF8E4M3:
+      return "f8e4m3";
   }
   return "?";
 }
@@ -112,6 +117,18 @@ constexpr f16 to_f16(float value) {
   const std::uint32_t significand = (magnitude & 0x7fffffu) | 0x800000u, half = 1u << (shift - 1);
   const std::uint32_t units = significand >> shift, rest = significand & (2 * half - 1);
   return with_sign(units + (rest > half || (rest == half && (units & 1u)) ? 1u : 0u));
+}
+
+inline constexpr float kLargestE4M3 = 448;
+
+/// The nearest value that e4m3 has, ties to even; saturates, and NaN stays NaN.
+/// Source: arXiv:2209.05433.
+inline float round_to_e4m3(float value) {
+  const float magnitude = std::fabs(value);
+  if (magnitude >= kLargestE4M3) return std::copysign(kLargestE4M3, value);
+  constexpr float kSmallestNormal = 1.0f / 64;
+  const float step = magnitude < kSmallestNormal ? kSmallestNormal / 8 : std::ldexp(1.0f, std::ilogb(magnitude) - 3);
+  return std::copysign(std::nearbyint(magnitude / step) * step, value);
 }
 
 }  // namespace qasr

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -181,6 +182,38 @@ TEST(HeldOut, RoundedWeightsOnTheBestInstructionSet) {
     const std::vector<Transcript> q4 = transcribe(list, format, "");
     print_rate(name, word_errors(list, q4), share_of_equal_texts(q4, bf16));
     EXPECT_LE(word_errors(list, q4).percent(), exact.percent() + kMostPointsByQ4) << name;
+  }
+}
+
+// What 8-bit formats cost on a GPU, in points of word error rate.
+constexpr double kMostPointsBy8BitOnAGpu = 1.0;
+
+TEST(HeldOut, RoundedFormatsOnAGpu) {
+  const std::vector<Recording> list = recordings();
+  const auto run = [&](WeightFormat weights, KvCacheFormat kv_cache) {
+    return transcribe(list, {.backend = BackendKind::kCuda, .weights = weights, .kv_cache = kv_cache});
+  };
+  std::vector<Transcript> bf16;
+  try {
+    bf16 = run(WeightFormat::kBf16, KvCacheFormat::kBf16);
+  } catch (const Error& error) {
+    GTEST_SKIP() << error.what();
+  }
+  const Errors exact = word_errors(list, bf16);
+  print_rate("bf16", exact, 1);
+  const std::tuple<const char*, WeightFormat, KvCacheFormat> formats[] = {
+      {"bf16, fp8 cache", WeightFormat::kBf16, KvCacheFormat::kFp8},
+      {"q8", WeightFormat::kQ8, KvCacheFormat::kBf16},
+      {"fp8", WeightFormat::kFp8, KvCacheFormat::kBf16},
+      {"fp8, fp8 cache", WeightFormat::kFp8, KvCacheFormat::kFp8}};
+  for (const auto& [name, weights, kv_cache] : formats) {
+    try {
+      const std::vector<Transcript> found = run(weights, kv_cache);
+      print_rate(name, word_errors(list, found), share_of_equal_texts(found, bf16));
+      EXPECT_LE(word_errors(list, found).percent(), exact.percent() + kMostPointsBy8BitOnAGpu) << name;
+    } catch (const Error& error) {  // what this GPU cannot do must be refused, not computed wrongly
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument) << error.what();
+    }
   }
 }
 

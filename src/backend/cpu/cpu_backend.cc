@@ -52,7 +52,17 @@ void CpuBackend::download(ConstTensorView source, void* host) {
 }
 
 std::unique_ptr<KvCache> CpuBackend::make_kv_cache(const KvCacheShape& shape) {
+  if (shape.dtype != DType::kF32 && shape.dtype != DType::kBf16) {
+    throw Error(ErrorCode::kInvalidArgument, "cpu: the KV cache is " + std::string(dtype_name(shape.dtype)) +
+                                                 ", expected f32 or bf16; f8e4m3 is for GPUs");
+  }
   return std::make_unique<PagedKvCache>(shape, context_.isa);
+}
+
+void CpuBackend::copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to) {
+  const std::int32_t pages[] = {from, to};
+  check_indices(pages, cache.shape().n_pages);
+  static_cast<PagedKvCache&>(cache).copy_page(from, to);
 }
 
 std::string CpuBackend::packed_layout() const {

@@ -59,6 +59,8 @@ Storage storage_of(std::span<const HostTensor> tensors, WeightFormat format) {
       return Storage::kBf16;
     case WeightFormat::kF32:
       return Storage::kF32;
+    case WeightFormat::kFp8:
+      throw Error(ErrorCode::kInvalidArgument, "cpu: weights in fp8 are for GPUs; expected q8, q4, q4g32, bf16 or f32");
     case WeightFormat::kStored:
       break;
   }

@@ -1,6 +1,7 @@
 #include "backend/cpu/paged_kv_cache.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace qasr::cpu {
 namespace {
@@ -84,6 +85,12 @@ void PagedKvCache::put_value(int layer, std::int32_t page, std::size_t kv_head, 
     round_run(value + begin, count, rounded);
     for (std::size_t i = 0; i < count; ++i) to[i < lanes_ ? 2 * i : 2 * (i - lanes_) + 1] = rounded[i];
   }
+}
+
+void PagedKvCache::copy_page(std::int32_t from, std::int32_t to) noexcept {
+  const std::size_t bytes =
+      static_cast<std::size_t>(shape().n_kv_heads) * (key_elements_ + value_elements_) * element_bytes_;
+  for (int layer = 0; layer < shape().n_layers; ++layer) std::memmove(at(layer, to, 0), at(layer, from, 0), bytes);
 }
 
 }  // namespace qasr::cpu

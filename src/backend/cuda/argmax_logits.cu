@@ -73,8 +73,13 @@ void CudaBackend::argmax_ids(ConstTensorView x, const LinearWeight& head, Tensor
   if (x.rows() == 0) return;
   const Context::Use use(context_);
   linear(x, head, logits, {});
-  const auto rows = static_cast<unsigned>(x.rows());
-  Best* parts = context_.scratch<Best>(Scratch::kArgmax, x.rows() * kParts);
+  find_largest(logits, ids);
+}
+
+// ids[r] = index of the largest element of a row of logits.
+void CudaBackend::find_largest(ConstTensorView logits, TensorView ids) {
+  const auto rows = static_cast<unsigned>(logits.rows());
+  Best* parts = context_.scratch<Best>(Scratch::kArgmax, logits.rows() * kParts);
   launch_overlapped(context_, "argmax_logits", dim3(kParts, rows), kThreads, part_kernel, logits.as<float>(),
                     static_cast<int>(logits.cols()), parts);
   launch_overlapped(context_, "argmax_logits", rows, kParts, row_kernel, parts, ids.as<std::int32_t>());

@@ -14,8 +14,9 @@ namespace {
 struct BlockKeys {
   const Bf16 *first_key, *first_value;
   std::int64_t stride;
-  __device__ KeyRows tile(int index) const {
-    return {first_key + index * stride, first_value + index * stride, stride};
+  template <int kDim>
+  __device__ void fetch(int index, int n_rows, Bf16* keys, Bf16* values) const {
+    copy_tile<kDim>(first_key + index * stride, first_value + index * stride, stride, n_rows, keys, values);
   }
 };
 
@@ -36,14 +37,14 @@ __global__ __launch_bounds__(kTileThreads) void blocks_kernel(const Bf16* qkv, c
                        end - begin,
                        scale};
   const Bf16* keys = qkv + begin * stride + width + head;
-  attend_tile<kDim, false>(tile, BlockKeys{keys, keys + width, stride}, reinterpret_cast<Bf16*>(shared));
+  attend_tile<kDim, 1, false>(tile, BlockKeys{keys, keys + width, stride}, reinterpret_cast<Bf16*>(shared));
 }
 
 // ---- launch ---------------------------------------------------------------------------------------------------------
 
 template <int kDim>
 void launch(Context& context, const Bf16* qkv, const std::int32_t* tiles, std::size_t n_tiles, int n_heads, Bf16* y) {
-  constexpr int kShared = kTileSharedBytes<kDim>;
+  constexpr int kShared = kTileSharedBytes<kDim, 1>;
   allow_shared_bytes(blocks_kernel<kDim>, kShared);
   const float scale = static_cast<float>(M_LOG2E / std::sqrt(static_cast<double>(kDim)));
   const dim3 grid(static_cast<unsigned>(n_tiles), static_cast<unsigned>(n_heads));

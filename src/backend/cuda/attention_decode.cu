@@ -1,7 +1,8 @@
 // See attention_decode.h. The cached positions of a sequence are cut into splits; a block computes all query heads of
 // one KV head over one split, so every key and value is read once from memory. Within a block a warp takes kTileKeys
 // keys at a time: kLanes lanes hold one key, 16 bytes each, and a warp has 16 or more loads under way before the first
-// is used. The block that finishes the last split of a head puts the splits together.
+// is used. The block whose split ends with the new position also normalises, rotates and stores that position's key and
+// value. The block that finishes the last split of a head puts the splits together.
 #include <algorithm>
 #include <string>
 
@@ -15,10 +16,7 @@ namespace {
 
 constexpr int kWarps = 4;
 constexpr int kSplitGrain = 64;  // positions; a split starts at a multiple
-
-struct SplitRange {
-  int begin, end;
-};
+constexpr int kMaxSplits = 64;
 
 // Positions of one of n_splits splits; splits from ceil(n_keys / size) on are empty.
 __host__ __device__ inline int split_size(int n_keys, int n_splits) {
@@ -26,88 +24,181 @@ __host__ __device__ inline int split_size(int n_keys, int n_splits) {
   return (size + kSplitGrain - 1) / kSplitGrain * kSplitGrain;
 }
 
-// Running softmax of one query head: of the keys seen by a lane, eight dimensions.
-struct Partial {
-  float largest, total, out[8];
+// Which lanes of a warp hold what of a tile of keys.
+template <int kDim, typename Element>
+struct DecodeShape {
+  static constexpr int kEach = kWordElements<Element>;  // neighbouring dimensions of a lane
+  static constexpr int kLanes = kDim / kEach;           // lanes of one key
+  static constexpr int kKeysAtOnce = kWarp / kLanes;    // keys of one load
+  static constexpr int kLoads = 8;
+  static constexpr int kTileKeys = kKeysAtOnce * kLoads;
+  static_assert(kTileKeys <= kSplitGrain);
 };
 
-__device__ void merge(Partial& into, const Partial& other) {
+// The sum over the lanes that hold one key, in each of them.
+template <typename Shape>
+__device__ float key_sum(float v) {
+#pragma unroll
+  for (int offset = Shape::kLanes / 2; offset > 0; offset /= 2) v += __shfl_xor_sync(0xffffffffu, v, offset);
+  return v;
+}
+
+// Running softmax of one query head: of the keys seen by a lane, kEach dimensions.
+template <int kEach>
+struct Partial {
+  float largest, total, out[kEach];
+};
+
+template <int kEach>
+__device__ void merge(Partial<kEach>& into, const Partial<kEach>& other) {
   const float largest = fmaxf(into.largest, other.largest);
   const float base = largest == -INFINITY ? 0.0f : largest;
   const float a = exp2f(into.largest - base), b = exp2f(other.largest - base);
   into.largest = largest;
   into.total = into.total * a + other.total * b;
 #pragma unroll
-  for (int i = 0; i < 8; ++i) into.out[i] = into.out[i] * a + other.out[i] * b;
+  for (int i = 0; i < kEach; ++i) into.out[i] = into.out[i] * a + other.out[i] * b;
 }
 
-template <int kDim, int kGroup>
-struct DecodeShape {
-  static constexpr int kLanes = kDim / 8;             // lanes of one key
-  static constexpr int kKeysAtOnce = kWarp / kLanes;  // keys of one load
-  static constexpr int kLoads = 8;
-  static constexpr int kTileKeys = kKeysAtOnce * kLoads;
-};
+// Raises the largest score to at least that of `scores`, which become weights.
+template <int kEach, int n>
+__device__ void start_weights(Partial<kEach>& p, float (&scores)[n]) {
+  float largest = p.largest;
+#pragma unroll
+  for (int i = 0; i < n; ++i) largest = fmaxf(largest, scores[i]);
+  const float base = largest == -INFINITY ? 0.0f : largest, rescale = exp2f(p.largest - base);
+  p.largest = largest;
+  p.total *= rescale;
+#pragma unroll
+  for (int i = 0; i < kEach; ++i) p.out[i] *= rescale;
+#pragma unroll
+  for (int i = 0; i < n; ++i) {
+    scores[i] = exp2f(scores[i] - base);
+    p.total += scores[i];
+  }
+}
 
-// Adds kTileKeys keys from first_key on to the partial results of kGroup query heads.
-template <int kDim, int kGroup>
-__device__ void attend_keys(const Bf16* keys, std::int64_t value_offset, int first_key, int end,
-                            const float (&q)[kGroup][8], Partial (&partial)[kGroup]) {
-  using S = DecodeShape<kDim, kGroup>;
-  const int lane = threadIdx.x % kWarp, column = lane % S::kLanes * 8, own = lane / S::kLanes;
-  uint4 key_bits[S::kLoads], value_bits[S::kLoads];  // ordinary loads: the kernel starts before the last key is there
-#pragma unroll
-  for (int load = 0; load < S::kLoads; ++load) {
-    const int offset = min(load * S::kKeysAtOnce + own, end - 1 - first_key);  // past the end: any valid key
-    key_bits[load] = *reinterpret_cast<const uint4*>(keys + offset * kDim + column);
-  }
-#pragma unroll
-  for (int load = 0; load < S::kLoads; ++load) {
-    const int offset = min(load * S::kKeysAtOnce + own, end - 1 - first_key);
-    value_bits[load] = *reinterpret_cast<const uint4*>(keys + value_offset + offset * kDim + column);
-  }
-  float scores[kGroup][S::kLoads];
-#pragma unroll
-  for (int load = 0; load < S::kLoads; ++load) {
-    float key[8];
-    widen8(key_bits[load], key);
-#pragma unroll
-    for (int head = 0; head < kGroup; ++head) {
-      float sum = 0;
-#pragma unroll
-      for (int i = 0; i < 8; ++i) sum += q[head][i] * key[i];
-#pragma unroll
-      for (int offset = S::kLanes / 2; offset > 0; offset /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, offset);
-      scores[head][load] = first_key + load * S::kKeysAtOnce + own < end ? sum : -INFINITY;
-    }
-  }
-#pragma unroll
-  for (int head = 0; head < kGroup; ++head) {
-    Partial& p = partial[head];
-    float largest = p.largest;
-#pragma unroll
-    for (int load = 0; load < S::kLoads; ++load) largest = fmaxf(largest, scores[head][load]);
-    const float base = largest == -INFINITY ? 0.0f : largest, rescale = exp2f(p.largest - base);
-    p.largest = largest;
-    p.total *= rescale;
-#pragma unroll
-    for (int i = 0; i < 8; ++i) p.out[i] *= rescale;
+// kTileKeys keys and values as they come from memory.
+template <int kDim, typename Element>
+struct Tile {
+  using S = DecodeShape<kDim, Element>;
+  uint4 keys[S::kLoads], values[S::kLoads];
+  float key_scales[S::kLoads], value_scales[S::kLoads];  // Fp8 only
+
+  // From first_key on; past the end: any valid key.
+  __device__ void load(const CacheLayer<Element>& layer, std::int64_t first, int value_offset, int n_valid) {
+    const int lane = threadIdx.x % kWarp, column = lane % S::kLanes * S::kEach, own = lane / S::kLanes;
+    const auto at = [&](int load) {
+      return first + min(load * S::kKeysAtOnce + own, n_valid - 1) * kDim;
+    };
 #pragma unroll
     for (int load = 0; load < S::kLoads; ++load) {
-      scores[head][load] = exp2f(scores[head][load] - base);
-      p.total += scores[head][load];
+      keys[load] = *reinterpret_cast<const uint4*>(layer.elements + at(load) + column);
+      if constexpr (sizeof(Element) == 1) key_scales[load] = layer.scales[at(load) / kDim];
+    }
+#pragma unroll
+    for (int load = 0; load < S::kLoads; ++load) {
+      values[load] = *reinterpret_cast<const uint4*>(layer.elements + value_offset + at(load) + column);
+      if constexpr (sizeof(Element) == 1) value_scales[load] = layer.scales[(value_offset + at(load)) / kDim];
     }
   }
+
+  // Adds the first n_valid keys to the partial results of kGroup query heads.
+  template <int kGroup>
+  __device__ void attend(int n_valid, const float (&q)[kGroup][S::kEach], Partial<S::kEach> (&partial)[kGroup]) const {
+    const int own = threadIdx.x % kWarp / S::kLanes;
+    float scores[kGroup][S::kLoads];
 #pragma unroll
-  for (int load = 0; load < S::kLoads; ++load) {
-    float value[8];
-    widen8(value_bits[load], value);
+    for (int load = 0; load < S::kLoads; ++load) {
+      float key[S::kEach];
+      widen_word<Element>(keys[load], key);
 #pragma unroll
-    for (int head = 0; head < kGroup; ++head) {
+      for (int head = 0; head < kGroup; ++head) {
+        float sum = 0;
 #pragma unroll
-      for (int i = 0; i < 8; ++i) partial[head].out[i] += scores[head][load] * value[i];
+        for (int i = 0; i < S::kEach; ++i) sum += q[head][i] * key[i];
+        sum = key_sum<S>(sum);
+        if constexpr (sizeof(Element) == 1) sum *= key_scales[load];
+        scores[head][load] = load * S::kKeysAtOnce + own < n_valid ? sum : -INFINITY;
+      }
+    }
+#pragma unroll
+    for (int head = 0; head < kGroup; ++head) start_weights(partial[head], scores[head]);
+#pragma unroll
+    for (int load = 0; load < S::kLoads; ++load) {
+      float value[S::kEach];
+      widen_word<Element>(values[load], value);
+#pragma unroll
+      for (int head = 0; head < kGroup; ++head) {
+        float weight = scores[head][load];
+        if constexpr (sizeof(Element) == 1) weight *= value_scales[load];
+#pragma unroll
+        for (int i = 0; i < S::kEach; ++i) partial[head].out[i] += weight * value[i];
+      }
     }
   }
+};
+
+// kEach dimensions of a head of the product.
+template <typename S>
+__device__ void load_head(const Bf16* head, float (&out)[S::kEach]) {
+  const Bf16* from = head + threadIdx.x % S::kLanes * S::kEach;
+#pragma unroll
+  for (int word = 0; word < S::kEach / 8; ++word) {
+    float v[8];
+    widen8(*reinterpret_cast<const uint4*>(from + word * 8), v);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) out[word * 8 + i] = v[i];
+  }
+}
+
+// RMSNorm and RoPE: a lane's partners, half a head away, are those of the lane half the lanes of a key away.
+//   norm [kDim]    cosine, sine [kDim / 2] of the position
+template <int kDim, typename S>
+__device__ void normalise_and_rotate(const float* norm, float eps, const float* cosine, const float* sine,
+                                     float (&v)[S::kEach]) {
+  const int column = threadIdx.x % S::kLanes * S::kEach, angle = column % (kDim / 2);
+  float squares = 0;
+#pragma unroll
+  for (int i = 0; i < S::kEach; ++i) squares += v[i] * v[i];
+  const float scale = rsqrtf(key_sum<S>(squares) / kDim + eps), sign = column < kDim / 2 ? -1.0f : 1.0f;
+#pragma unroll
+  for (int i = 0; i < S::kEach; ++i) {
+    v[i] *= scale * norm[column + i];
+    const float other = __shfl_xor_sync(0xffffffffu, v[i], S::kLanes / 2);
+    v[i] = v[i] * cosine[angle + i] + sign * other * sine[angle + i];
+  }
+}
+
+// Stores one key or value of the cache and leaves in `v` what the cache then holds. All lanes call; `writes` of them,
+// which hold the whole vector, store.
+template <int kDim, typename Element>
+__device__ void store_position(const CacheLayer<Element>& layer, std::int64_t at, bool writes,
+                               float (&v)[DecodeShape<kDim, Element>::kEach]) {
+  using S = DecodeShape<kDim, Element>;
+  const int column = threadIdx.x % S::kLanes * S::kEach;
+  uint4 word;
+  if constexpr (sizeof(Element) == 1) {
+    float largest = 0;
+#pragma unroll
+    for (int i = 0; i < S::kEach; ++i) largest = fmaxf(largest, fabsf(v[i]));
+#pragma unroll
+    for (int offset = S::kLanes / 2; offset > 0; offset /= 2) {
+      largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
+    }
+    const float scale = fp8_scale(largest), inverse = 1.0f / scale;
+#pragma unroll
+    for (int i = 0; i < S::kEach; ++i) v[i] *= inverse;
+    word = narrow_fp8(v);
+    widen_word<Element>(word, v);
+#pragma unroll
+    for (int i = 0; i < S::kEach; ++i) v[i] *= scale;
+    if (writes && column == 0) layer.scales[at / kDim] = scale;
+  } else {
+    word = narrow8(v);
+    widen_word<Element>(word, v);
+  }
+  if (writes) *reinterpret_cast<uint4*>(layer.elements + at + column) = word;
 }
 
 // Where the results of several splits wait for each other.
@@ -131,120 +222,192 @@ __device__ bool is_last(unsigned* n_done, unsigned n_used) {
   return last;
 }
 
-// Splits in ascending order, whichever block finished last.
-template <int kDim>
-__device__ void combine(const Parts& parts, std::int64_t head, int n_splits, int n_used, int dim, Bf16* y) {
-  const float2* weight = parts.weight + head * n_splits;
-  const float* out = parts.out + head * n_splits * kDim + dim;
-  float largest = -INFINITY;
-  for (int split = 0; split < n_used; ++split) largest = fmaxf(largest, __ldcg(weight + split).x);
-  float total = 0, sum = 0;
-  for (int split = 0; split < n_used; ++split) {
-    const float2 part = __ldcg(weight + split);
-    const float scale = exp2f(part.x - largest);
-    total += scale * part.y;
-    sum += scale * __ldcg(out + split * kDim);
+// Puts the splits of kGroup heads together, in ascending order whichever block finished last. Loads do not wait for one
+// another: their latency would be most of the time of a step of one sequence.
+template <int kDim, int kGroup>
+__device__ void combine(const Parts& parts, std::int64_t first_head, int n_used, Bf16* y) {
+  __shared__ float scales[kGroup][kMaxSplits], inverses[kGroup];
+  const int n_splits = gridDim.x, lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  if (warp < kGroup) {
+    const float2* weight = parts.weight + (first_head + warp) * n_splits;
+    float2 part[kMaxSplits / kWarp];
+    float largest = -INFINITY, total = 0;
+#pragma unroll
+    for (int i = 0; i < kMaxSplits / kWarp; ++i) {
+      const int split = lane + i * kWarp;
+      part[i] = split < n_used ? __ldcg(weight + split) : make_float2(-INFINITY, 0.0f);
+      largest = fmaxf(largest, part[i].x);
+    }
+#pragma unroll
+    for (int offset = kWarp / 2; offset > 0; offset /= 2) {
+      largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
+    }
+#pragma unroll
+    for (int i = 0; i < kMaxSplits / kWarp; ++i) {
+      const float scale = exp2f(part[i].x - largest);
+      scales[warp][lane + i * kWarp] = scale;
+      total += scale * part[i].y;
+    }
+    total = warp_sum(total);
+    if (lane == 0) inverses[warp] = 1.0f / total;
   }
-  y[head * kDim + dim] = __float2bfloat16(sum / total);
+  __syncthreads();
+  for (int job = threadIdx.x; job < kGroup * kDim; job += kWarps * kWarp) {
+    const int head = job / kDim, dim = job % kDim;
+    const float* out = parts.out + (first_head + head) * n_splits * kDim + dim;
+    float sum = 0;
+#pragma unroll 8
+    for (int split = 0; split < n_used; ++split) sum += scales[head][split] * __ldcg(out + split * kDim);
+    y[(first_head + head) * kDim + dim] = __float2bfloat16(sum * inverses[head]);
+  }
 }
 
-//   grid (n_splits, n_kv_heads, n_sequences)
-template <int kDim, int kGroup>
-__global__ __launch_bounds__(kWarps* kWarp) void split_kernel(CausalCall call, Parts parts) {
-  using S = DecodeShape<kDim, kGroup>;
-  let_next_start();
-  wait_for_inputs();
-  const int sequence = blockIdx.z, kv_head = blockIdx.y, n_splits = gridDim.x;
-  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, column = lane % S::kLanes * 8;
-  const int n_keys = call.tables.n_past[sequence] + 1;
-  const int size = split_size(n_keys, n_splits), n_used = (n_keys + size - 1) / size;
-  const int begin = blockIdx.x * size, end = min(begin + size, n_keys);
-  if (begin >= n_keys) return;
-
-  const std::int64_t first_head = static_cast<std::int64_t>(sequence) * call.n_heads + kv_head * kGroup;
-  float q[kGroup][8];
-  Partial partial[kGroup];
+// The new position: its key and value go to the cache, and one warp attends to them from registers.
+template <int kDim, int kGroup, typename Element>
+__device__ void append_and_attend(const DecodeCall<Element>& call, const Bf16* row, int kv_head, std::int64_t at,
+                                  const float* cosine, const float* sine,
+                                  const float (&q)[kGroup][DecodeShape<kDim, Element>::kEach],
+                                  Partial<DecodeShape<kDim, Element>::kEach> (&partial)[kGroup]) {
+  using S = DecodeShape<kDim, Element>;
+  const bool writes = threadIdx.x % kWarp < S::kLanes;
+  float key[S::kEach], value[S::kEach];
+  load_head<S>(row + (call.n_heads + kv_head) * kDim, key);
+  load_head<S>(row + (call.n_heads + call.layout.n_kv_heads + kv_head) * kDim, value);
+  normalise_and_rotate<kDim, S>(call.k_norm, call.eps, cosine, sine, key);
+  store_position<kDim, Element>(call.layer, at, writes, key);
+  store_position<kDim, Element>(call.layer, at + call.layout.value_offset(), writes, value);
 #pragma unroll
   for (int head = 0; head < kGroup; ++head) {
-    widen8(*reinterpret_cast<const uint4*>(call.q + (first_head + head) * kDim + column), q[head]);
-    partial[head].largest = -INFINITY;
-    partial[head].total = 0;
+    float sum = 0;
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      q[head][i] *= call.scale;
-      partial[head].out[i] = 0;
-    }
+    for (int i = 0; i < S::kEach; ++i) sum += q[head][i] * key[i];
+    sum = key_sum<S>(sum);
+    float weight[1] = {writes ? sum : -INFINITY};
+    start_weights(partial[head], weight);
+#pragma unroll
+    for (int i = 0; i < S::kEach; ++i) partial[head].out[i] += weight[0] * value[i];
   }
-  const std::int32_t* pages = call.tables.pages + call.tables.page_begin[sequence];
-  for (int key = begin + warp * S::kTileKeys; key < end; key += kWarps * S::kTileKeys) {
-    const Bf16* keys = call.layer + call.layout.key_at(pages, kv_head, key);  // a tile lies inside a page
-    attend_keys<kDim, kGroup>(keys, call.layout.value_offset(), key, end, q, partial);
-  }
+}
 
+// What a block found goes to y, or to `parts` if other blocks have more of these heads.
+template <int kDim, int kGroup, int kEach, int kLanes>
+__device__ void write_partials(Partial<kEach> (&partial)[kGroup], std::int64_t first_head, bool alone,
+                               const Parts& parts, Bf16* y) {
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, n_splits = gridDim.x;
   // Lanes that hold the same dimensions of other keys, then the warps.
 #pragma unroll
   for (int head = 0; head < kGroup; ++head) {
 #pragma unroll
-    for (int offset = S::kLanes; offset < kWarp; offset *= 2) {
-      Partial other;
+    for (int offset = kLanes; offset < kWarp; offset *= 2) {
+      Partial<kEach> other;
       other.largest = __shfl_xor_sync(0xffffffffu, partial[head].largest, offset);
       other.total = __shfl_xor_sync(0xffffffffu, partial[head].total, offset);
 #pragma unroll
-      for (int i = 0; i < 8; ++i) other.out[i] = __shfl_xor_sync(0xffffffffu, partial[head].out[i], offset);
+      for (int i = 0; i < kEach; ++i) other.out[i] = __shfl_xor_sync(0xffffffffu, partial[head].out[i], offset);
       merge(partial[head], other);
     }
   }
-  __shared__ Partial shared[kGroup][kWarps][S::kLanes];
-  if (lane < S::kLanes) {
+  __shared__ Partial<kEach> shared[kGroup][kWarps][kLanes];
+  if (lane < kLanes) {
 #pragma unroll
     for (int head = 0; head < kGroup; ++head) shared[head][warp][lane] = partial[head];
   }
   __syncthreads();
-  for (int job = threadIdx.x; job < kGroup * S::kLanes; job += kWarps * kWarp) {
-    const int head = job / S::kLanes, part = job % S::kLanes;
-    Partial sum = shared[head][0][part];
+  for (int job = threadIdx.x; job < kGroup * kLanes; job += kWarps * kWarp) {
+    const int head = job / kLanes, part = job % kLanes;
+    Partial<kEach> sum = shared[head][0][part];
     for (int other = 1; other < kWarps; ++other) merge(sum, shared[head][other][part]);
-    if (n_used == 1) {
+    if (alone) {
       const float scale = 1.0f / sum.total;
-      Bf16* y = call.y + (first_head + head) * kDim + part * 8;
+      Bf16* to = y + (first_head + head) * kDim + part * kEach;
 #pragma unroll
-      for (int i = 0; i < 8; ++i) y[i] = __float2bfloat16(sum.out[i] * scale);
+      for (int i = 0; i < kEach; ++i) to[i] = __float2bfloat16(sum.out[i] * scale);
     } else {
       const std::int64_t at = (first_head + head) * n_splits + blockIdx.x;
 #pragma unroll
-      for (int i = 0; i < 8; ++i) parts.out[at * kDim + part * 8 + i] = sum.out[i];
+      for (int i = 0; i < kEach; ++i) parts.out[at * kDim + part * kEach + i] = sum.out[i];
       if (part == 0) parts.weight[at] = make_float2(sum.largest, sum.total);
     }
   }
-  if (n_used == 1 || !is_last(parts.n_done + sequence * call.layout.n_kv_heads + kv_head, n_used)) return;
-  for (int job = threadIdx.x; job < kGroup * kDim; job += kWarps * kWarp) {
-    combine<kDim>(parts, first_head + job / kDim, n_splits, n_used, job % kDim, call.y);
+}
+
+//   grid (n_splits, n_kv_heads, n_sequences)
+template <int kDim, int kGroup, typename Element>
+__global__ __launch_bounds__(kWarps* kWarp) void split_kernel(DecodeCall<Element> call, Parts parts, Upcoming upcoming) {
+  using S = DecodeShape<kDim, Element>;
+  let_next_start();
+  prefetch_share(upcoming);
+  const int sequence = blockIdx.z, kv_head = blockIdx.y, n_splits = gridDim.x, warp = threadIdx.x / kWarp;
+  const int n_past = call.tables.n_past[sequence], n_keys = n_past + 1;
+  const int size = split_size(n_keys, n_splits), n_used = (n_keys + size - 1) / size;
+  const int begin = blockIdx.x * size, end = min(begin + size, n_past);
+  if (begin > n_past) return;
+
+  // Cached positions are at least a step old, and between two steps lies an upload of their tables: the first tile may
+  // be on its way before the kernel before this one has finished.
+  const std::int32_t* pages = call.tables.pages + call.tables.page_begin[sequence];
+  const int value_offset = static_cast<int>(call.layout.value_offset());
+  Tile<kDim, Element> tile;
+  int key = begin + warp * S::kTileKeys;
+  if (key < end) tile.load(call.layer, call.layout.key_at(pages, kv_head, key), value_offset, end - key);
+  wait_for_inputs();
+
+  const Bf16* row = call.qkv + static_cast<std::int64_t>(sequence) * (call.n_heads + 2 * call.layout.n_kv_heads) * kDim;
+  const float* cosine = call.cosine + static_cast<std::int64_t>(n_past) * (kDim / 2);
+  const float* sine = call.sine + static_cast<std::int64_t>(n_past) * (kDim / 2);
+  float q[kGroup][S::kEach];
+  Partial<S::kEach> partial[kGroup];
+#pragma unroll
+  for (int head = 0; head < kGroup; ++head) {
+    load_head<S>(row + (kv_head * kGroup + head) * kDim, q[head]);
+    normalise_and_rotate<kDim, S>(call.q_norm, call.eps, cosine, sine, q[head]);
+    partial[head].largest = -INFINITY;
+    partial[head].total = 0;
+#pragma unroll
+    for (int i = 0; i < S::kEach; ++i) {
+      q[head][i] *= call.scale;
+      partial[head].out[i] = 0;
+    }
   }
+  while (key < end) {  // a tile lies inside a page
+    tile.attend(end - key, q, partial);
+    key += kWarps * S::kTileKeys;
+    if (key < end) tile.load(call.layer, call.layout.key_at(pages, kv_head, key), value_offset, end - key);
+  }
+  if (begin + size > n_past && warp == 0) {
+    append_and_attend<kDim, kGroup, Element>(call, row, kv_head, call.layout.key_at(pages, kv_head, n_past), cosine,
+                                             sine, q, partial);
+  }
+
+  const std::int64_t first_head = static_cast<std::int64_t>(sequence) * call.n_heads + kv_head * kGroup;
+  write_partials<kDim, kGroup, S::kEach, S::kLanes>(partial, first_head, n_used == 1, parts, call.y);
+  if (n_used == 1 || !is_last(parts.n_done + sequence * call.layout.n_kv_heads + kv_head, n_used)) return;
+  combine<kDim, kGroup>(parts, first_head, n_used, call.y);
 }
 
 // ---- launch ---------------------------------------------------------------------------------------------------------
 
 // Enough blocks that the last ones to finish keep few multiprocessors waiting; it depends on the number of sequences
 // only, so a recorded graph serves sequences of any length.
-int splits_for(const Context& context, const CausalCall& call) {
-  const int blocks = 16 * context.n_multiprocessors(), pairs = call.n_sequences * call.layout.n_kv_heads;
-  return std::clamp((blocks + pairs - 1) / pairs, 1, 64);
+int splits_for(const Context& context, int n_pairs) {
+  return std::clamp((16 * context.n_multiprocessors() + n_pairs - 1) / n_pairs, 1, kMaxSplits);
 }
 
-template <int kDim, int kGroup>
-void launch(Context& context, const CausalCall& call) {
-  const int n_splits = splits_for(context, call);
+template <int kDim, int kGroup, typename Element>
+void launch(Context& context, const DecodeCall<Element>& call) {
+  const int n_kv_heads = call.layout.n_kv_heads, n_splits = splits_for(context, call.n_sequences * n_kv_heads);
   const std::int64_t n_parts = static_cast<std::int64_t>(call.n_sequences) * call.n_heads * n_splits;
   float* memory = context.scratch<float>(Scratch::kAttention, n_splits == 1 ? 0 : n_parts * (kDim + 2));
   const Parts parts{memory + 2 * n_parts, reinterpret_cast<float2*>(memory),
-                    context.counters(static_cast<std::int64_t>(call.n_sequences) * call.layout.n_kv_heads)};
-  const dim3 grid(static_cast<unsigned>(n_splits), static_cast<unsigned>(call.layout.n_kv_heads),
+                    context.counters(static_cast<std::int64_t>(call.n_sequences) * n_kv_heads)};
+  const dim3 grid(static_cast<unsigned>(n_splits), static_cast<unsigned>(n_kv_heads),
                   static_cast<unsigned>(call.n_sequences));
-  launch_overlapped(context, "attention_causal", grid, kWarps * kWarp, split_kernel<kDim, kGroup>, call, parts);
+  launch_overlapped(context, "decode attention", grid, kWarps * kWarp, split_kernel<kDim, kGroup, Element>, call,
+                    parts, context.upcoming_weights());
 }
 
-template <int kDim>
-void launch_group(Context& context, const CausalCall& call) {
+template <int kDim, typename Element>
+void launch_group(Context& context, const DecodeCall<Element>& call) {
   switch (const int group = call.n_heads / call.layout.n_kv_heads) {
     case 1:
       return launch<kDim, 1>(context, call);
@@ -260,9 +423,13 @@ void launch_group(Context& context, const CausalCall& call) {
 
 }  // namespace
 
-void decode_attention(Context& context, const CausalCall& call) {
+template <typename Element>
+void decode_attention(Context& context, const DecodeCall<Element>& call) {
   if (call.layout.head_dim == 64) return launch_group<64>(context, call);
   launch_group<128>(context, call);
 }
+
+template void decode_attention(Context&, const DecodeCall<Bf16>&);
+template void decode_attention(Context&, const DecodeCall<Fp8>&);
 
 }  // namespace qasr::cuda

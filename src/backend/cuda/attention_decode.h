@@ -1,4 +1,4 @@
-// Attention of one new row per sequence over the paged cache.
+// Attention of one new row per sequence over the paged cache, from the product that gave its queries, key and value.
 #pragma once
 
 #include "backend/cuda/batch_tables.h"
@@ -7,18 +7,22 @@
 
 namespace qasr::cuda {
 
-struct CausalCall {
-  const Bf16* q;      // [rows, n_heads, head_dim]
-  const Bf16* layer;  // of the cache
+template <typename Element>
+struct DecodeCall {
+  const Bf16* qkv;  // [n_sequences, n_heads + 2 n_kv_heads, head_dim], neither normalised nor rotated
+  const float *q_norm, *k_norm, *cosine, *sine;
+  float eps;
+  CacheLayer<Element> layer;  // gets the new keys and values
   BatchTables tables;
   PagedLayout layout;
   int n_sequences, n_heads;
   float scale;  // of scores, times log2(e)
-  Bf16* y;      // [rows, n_heads, head_dim]
+  Bf16* y;      // [n_sequences, n_heads, head_dim]
 };
 
-/// Backend::attention_causal of a decode step.
+/// Norm and rotation of queries and keys, append to the cache, attention. Element: Bf16 or Fp8.
 /// @throws Error kModel  a number of query heads per KV head that there is no kernel for
-void decode_attention(Context& context, const CausalCall& call);
+template <typename Element>
+void decode_attention(Context& context, const DecodeCall<Element>& call);
 
 }  // namespace qasr::cuda

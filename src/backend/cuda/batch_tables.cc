@@ -17,12 +17,10 @@ std::vector<std::int32_t> make_tables(const SequenceBatch& batch) {
     tables.insert(tables.end(), static_cast<std::size_t>(batch.row_begin[s + 1] - batch.row_begin[s]),
                   static_cast<std::int32_t>(s));
   }
-  if (!is_decode_step(batch)) {
-    for (std::size_t s = 0; s < batch.n_sequences(); ++s) {
-      for (std::int32_t row = batch.row_begin[s]; row < batch.row_begin[s + 1]; row += kTileRows) {
-        tables.push_back(static_cast<std::int32_t>(s));
-        tables.push_back(row);
-      }
+  for (std::size_t s = 0; s < batch.n_sequences(); ++s) {
+    for (std::int32_t row = batch.row_begin[s]; row < batch.row_begin[s + 1]; row += kTileRows) {
+      tables.push_back(static_cast<std::int32_t>(s));
+      tables.push_back(row);
     }
   }
   for (const auto& pages : batch.pages) tables.insert(tables.end(), pages.begin(), pages.end());

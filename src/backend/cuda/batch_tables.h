@@ -5,8 +5,8 @@
 //   n_past         [n_sequences]
 //   page_begin     [n_sequences + 1]  into pages
 //   row_sequence   [n_rows]           which sequence a row belongs to
-//   tiles          [2 * n_tiles]      (sequence, first row) of up to kTileRows rows of one sequence; not for decode
-//   steps pages          [sum of pages]
+//   tiles          [2 * n_tiles]      (sequence, first row) of up to kTileRows rows of one sequence
+//   pages          [sum of pages]
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,6 @@ inline bool is_decode_step(const SequenceBatch& batch) {
 }
 
 inline std::int64_t count_tiles(const SequenceBatch& batch) {
-  if (is_decode_step(batch)) return 0;
   std::int64_t n = 0;
   for (std::size_t s = 0; s < batch.n_sequences(); ++s) {
     n += (batch.row_begin[s + 1] - batch.row_begin[s] + kTileRows - 1) / kTileRows;

@@ -24,8 +24,10 @@ Context::Context(int device) : device_(choose(device)), staging_(2 * kHalfBytes)
   name_ = properties.name;
   n_multiprocessors_ = properties.multiProcessorCount;
   memory_bytes_ = properties.totalGlobalMem;
+  compute_capability_ = properties.major * 10 + properties.minor;
   can_overlap_ = properties.major >= 9;
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
+  check(cudaStreamCreateWithFlags(&copy_stream_, cudaStreamNonBlocking), "stream");
 }
 
 Context::~Context() {
@@ -33,6 +35,7 @@ Context::~Context() {
   if (stream_ != nullptr) cudaStreamSynchronize(stream_);
   forget_recordings();
   if (stream_ != nullptr) cudaStreamDestroy(stream_);
+  if (copy_stream_ != nullptr) cudaStreamDestroy(copy_stream_);
 }
 
 void* Context::scratch(Scratch use, std::size_t bytes) {
@@ -53,6 +56,25 @@ unsigned* Context::counters(std::int64_t n) {
   return memory;
 }
 
+void Context::use_weights(const void* data, std::size_t bytes) {
+  constexpr std::size_t kMostBytes = std::size_t{16} << 20;  // a part of the L2 cache; the head is larger
+  successors_[last_weights_] = {data, static_cast<std::uint32_t>(std::min(bytes, kMostBytes) / 128 * 128)};
+  last_weights_ = data;
+}
+
+void Context::forget_weights() {
+  const std::lock_guard lock(mutex_);
+  if (successors_.empty()) return;
+  forget_recordings();  // they hold addresses
+  successors_.clear();
+  last_weights_ = nullptr;
+}
+
+Upcoming Context::upcoming_weights() const {
+  const auto found = successors_.find(last_weights_);
+  return can_overlap_ && found != successors_.end() ? found->second : Upcoming{};
+}
+
 void Context::upload(const void* host, void* device, std::size_t bytes) {
   if (bytes == 0) return;
   const void* source = host;
@@ -70,6 +92,44 @@ void Context::upload(const void* host, void* device, std::size_t bytes) {
   }
   // From pageable memory the call returns when the source has been read.
   check(cudaMemcpyAsync(device, source, bytes, cudaMemcpyHostToDevice, stream_), "copy to the GPU");
+}
+
+// The next place if it is free and large enough; else a new one, or when there are enough of them that one all the same,
+// and the copy stream waits.
+Context::Aside& Context::free_aside(std::size_t bytes) {
+  if (next_aside_ == aside_.size()) next_aside_ = 0;
+  const bool fits = !aside_.empty() && aside_[next_aside_].memory.bytes() >= bytes;
+  if (!(fits && aside_[next_aside_].consumed.is_done()) && aside_bytes_ + bytes <= kAsideBytes) {
+    aside_.insert(aside_.begin() + static_cast<std::ptrdiff_t>(next_aside_), Aside{DeviceMemory(bytes), {}, {}});
+    aside_bytes_ += bytes;
+    return aside_[next_aside_++];
+  }
+  Aside& aside = aside_[next_aside_++];
+  if (!fits) {
+    aside_bytes_ += bytes - aside.memory.bytes();
+    aside.memory = DeviceMemory();  // waits for copies that still use it
+    aside.memory = DeviceMemory(bytes);
+  }
+  aside.consumed.hold(copy_stream_);
+  return aside;
+}
+
+void Context::upload_aside(const void* host, void* device, std::size_t bytes) {
+  constexpr std::size_t kSmall = std::size_t{64} << 10;
+  if (bytes <= kSmall) return upload(host, device, bytes);
+  for (std::size_t begin = 0; begin < bytes; begin += kPieceBytes) {
+    const std::size_t n = std::min(kPieceBytes, bytes - begin);
+    Aside& aside = free_aside(n);
+    check(cudaMemcpyAsync(aside.memory.data(), static_cast<const std::byte*>(host) + begin, n, cudaMemcpyHostToDevice,
+                          copy_stream_),
+          "copy to the GPU");
+    aside.arrived.record(copy_stream_);
+    aside.arrived.hold(stream_);
+    check(cudaMemcpyAsync(static_cast<std::byte*>(device) + begin, aside.memory.data(), n, cudaMemcpyDeviceToDevice,
+                          stream_),
+          "copy to the GPU");
+    aside.consumed.record(stream_);
+  }
 }
 
 const std::int32_t* Context::upload_indices(std::span<const std::int32_t> indices) {

@@ -1,9 +1,11 @@
 // What all operations of one GPU share: its stream, a lock, scratch memory, staging of small host data, and recorded
 // graphs.
 //
-// Stream plan: one stream. Operations of one thread run in the order of their calls; calls of several threads queue up
-// behind the lock, each operation as a whole, so scratch memory needs one owner only. Copies to the GPU go through
-// page-locked memory on the same stream; copies back wait for it or, in a ReadQueue, for an event.
+// Stream plan: one stream of operations. Those of one thread run in the order of their calls; calls of several threads
+// queue up behind the lock, each operation as a whole, so scratch memory needs one owner only. Small copies to the GPU go
+// through page-locked memory on the same stream; large ones (samples) go to memory of their own on a second stream while
+// earlier operations still run, and from there to their place. Copies back wait for the stream or, in a ReadQueue, for an
+// event.
 #pragma once
 
 #include <array>
@@ -13,6 +15,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "backend/cuda/device_memory.h"
@@ -31,7 +34,15 @@ enum class Scratch {
   kConvOut,
   kIndices,
   kTables,
+  kCodes,
+  kWidened,
   kCount
+};
+
+/// Weights that a later product reads: memory to bring into the L2 cache.
+struct Upcoming {
+  const void* data = nullptr;
+  std::uint32_t bytes = 0;
 };
 
 class Context {
@@ -52,10 +63,13 @@ class Context {
     std::unique_lock<std::recursive_mutex> lock_;
   };
 
+  int device() const { return device_; }
   cudaStream_t stream() const { return stream_; }
   int n_multiprocessors() const { return n_multiprocessors_; }
   /// Whether a kernel can start before the one before it has finished.
   bool can_overlap() const { return can_overlap_; }
+  /// Major times ten and minor: 90.
+  int compute_capability() const { return compute_capability_; }
   const std::string& name() const { return name_; }
   std::size_t memory_bytes() const { return memory_bytes_; }
 
@@ -69,8 +83,18 @@ class Context {
   /// Zeros at first, and again after every kernel that uses it: n counters.
   unsigned* counters(std::int64_t n);
 
+  /// A product reads these weights now. Decode steps read the same ones in the same order, so what follows is known from
+  /// the step before.
+  void use_weights(const void* data, std::size_t bytes);
+  /// Weights are about to be freed: nothing prefetches them from now on.
+  void forget_weights();
+  /// What followed the weights used last, the last time they were used; nothing on GPUs that cannot prefetch in bulk.
+  Upcoming upcoming_weights() const;
+
   /// Enqueues a copy to the GPU; `host` may change when the call returns.
   void upload(const void* host, void* device, std::size_t bytes);
+  /// The same for large data: the way to the GPU overlaps with operations called before.
+  void upload_aside(const void* host, void* device, std::size_t bytes);
   /// Indices on the GPU until the next call. Indices equal to the last ones stay where they are.
   const std::int32_t* upload_indices(std::span<const std::int32_t> indices);
 
@@ -90,7 +114,7 @@ class Context {
   std::recursive_mutex mutex_;
   cudaStream_t stream_ = nullptr;
   std::string name_;
-  int n_multiprocessors_ = 0;
+  int n_multiprocessors_ = 0, compute_capability_ = 0;
   bool can_overlap_ = false;
   std::size_t memory_bytes_ = 0;
 
@@ -102,6 +126,21 @@ class Context {
   std::array<Event, 2> half_done_;
   std::size_t half_ = 0, half_used_ = 0;
   std::vector<std::int32_t> last_indices_;
+
+  // Large copies: places for pieces, as many as are under way but not more than kAsideBytes; one is free again when it
+  // has been copied to its destination.
+  static constexpr std::size_t kPieceBytes = std::size_t{8} << 20, kAsideBytes = std::size_t{128} << 20;
+  struct Aside {
+    DeviceMemory memory;
+    Event arrived, consumed;
+  };
+  Aside& free_aside(std::size_t bytes);
+  cudaStream_t copy_stream_ = nullptr;
+  std::vector<Aside> aside_;
+  std::size_t next_aside_ = 0, aside_bytes_ = 0;
+
+  std::unordered_map<const void*, Upcoming> successors_;
+  const void* last_weights_ = nullptr;
 
   std::map<std::vector<std::uintptr_t>, Recording> recordings_;
 };

@@ -24,13 +24,24 @@ struct Plane {
 // ---- device ---------------------------------------------------------------------------------------------------------
 
 constexpr int kThreads = 256;
-constexpr int kFirstPositions = 128;  // positions a block of the first convolution computes
+constexpr int kFirstPositions = 256;  // positions a block of the first convolution computes
 
 //   x [chunks, in.height, in.width] f32    weight [channels, 9]    y [chunks, out.height, out.width, channels] bf16
-// grid (positions / kFirstPositions, chunks); a thread keeps the weights of eight channels and goes through positions.
+// grid (tiles of kFirstPositions positions, chunks). The inputs of a tile's positions are laid out tap by tap in shared
+// memory; a thread keeps the weights of eight channels and goes through the positions.
 __global__ void first_conv_kernel(const float* x, Plane in, Plane out, const float* weight, const float* bias,
                                   int channels, Bf16* y) {
+  __shared__ float inputs[kFirstPositions][12];  // nine taps, and room for 16-byte loads
   const int groups = channels / 8, channel = threadIdx.x % groups * 8, n_lanes = blockDim.x / groups;
+  const float* plane = x + static_cast<std::int64_t>(blockIdx.y) * in.height * in.width;
+  const int n_positions = out.height * out.width, begin = blockIdx.x * kFirstPositions;
+  const int n = min(kFirstPositions, n_positions - begin);
+  for (int job = threadIdx.x; job < n * 9; job += blockDim.x) {
+    const int position = begin + job / 9, tap = job % 9;
+    const int r = position / out.width * 2 - 1 + tap / 3, c = position % out.width * 2 - 1 + tap % 3;
+    const bool inside = r >= 0 && r < in.height && c >= 0 && c < in.width;
+    inputs[job / 9][tap] = inside ? plane[r * in.width + c] : 0.0f;
+  }
   float taps[9][8], offsets[8];
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
@@ -38,26 +49,24 @@ __global__ void first_conv_kernel(const float* x, Plane in, Plane out, const flo
 #pragma unroll
     for (int tap = 0; tap < 9; ++tap) taps[tap][i] = weight[(channel + i) * 9 + tap];
   }
-  const float* plane = x + static_cast<std::int64_t>(blockIdx.y) * in.height * in.width;
-  const int n_positions = out.height * out.width;
-  const int end = min(n_positions, static_cast<int>(blockIdx.x + 1) * kFirstPositions);
-  for (int position = blockIdx.x * kFirstPositions + threadIdx.x / groups; position < end; position += n_lanes) {
-    const int row = position / out.width * 2 - 1, column = position % out.width * 2 - 1;
+  __syncthreads();
+  Bf16* to = y + (static_cast<std::int64_t>(blockIdx.y) * n_positions + begin) * channels + channel;
+#pragma unroll 2
+  for (int position = threadIdx.x / groups; position < n; position += n_lanes) {
+    const float4 a = *reinterpret_cast<const float4*>(inputs[position]);
+    const float4 b = *reinterpret_cast<const float4*>(inputs[position] + 4);
+    const float values[9] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w, inputs[position][8]};
     float sums[8];
 #pragma unroll
     for (int i = 0; i < 8; ++i) sums[i] = offsets[i];
 #pragma unroll
     for (int tap = 0; tap < 9; ++tap) {
-      const int r = row + tap / 3, c = column + tap % 3;
-      const bool inside = r >= 0 && r < in.height && c >= 0 && c < in.width;
-      const float value = inside ? plane[r * in.width + c] : 0.0f;
 #pragma unroll
-      for (int i = 0; i < 8; ++i) sums[i] += value * taps[tap][i];
+      for (int i = 0; i < 8; ++i) sums[i] += values[tap] * taps[tap][i];
     }
 #pragma unroll
     for (float& sum : sums) sum = gelu(sum);
-    Bf16* to = y + (static_cast<std::int64_t>(blockIdx.y) * n_positions + position) * channels + channel;
-    *reinterpret_cast<uint4*>(to) = narrow8(sums);
+    *reinterpret_cast<uint4*>(to + static_cast<std::int64_t>(position) * channels) = narrow8(sums);
   }
 }
 
@@ -105,8 +114,12 @@ __global__ void turn_kernel(const Bf16* x, Plane plane, const float* bias, int c
 
 // ---- launch ---------------------------------------------------------------------------------------------------------
 
-// Patches of a pass: enough rows to fill the machine, few enough that they do not need gigabytes.
-constexpr std::int64_t kPatchBytes = std::int64_t{256} << 20;
+// Memory for the patches of a pass: enough rows to fill the machine, and few enough that one recording needs little.
+std::int64_t chunks_per_pass(std::int64_t n_chunks, std::int64_t patch_bytes) {
+  const std::int64_t budget =
+      std::clamp(n_chunks * patch_bytes / 8, std::int64_t{64} << 20, std::int64_t{256} << 20);
+  return std::clamp<std::int64_t>(budget / patch_bytes, 1, n_chunks);
+}
 
 }  // namespace
 
@@ -120,7 +133,7 @@ void CudaBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorVi
   const Plane in{static_cast<int>(x.shape[1]), static_cast<int>(x.shape[2])};
   const Plane first = in.after_conv(), second = first.after_conv(), third = second.after_conv();
   const std::int64_t patch_bytes = second.positions() * 9 * channels * 2;
-  const std::int64_t pass = std::clamp<std::int64_t>(kPatchBytes / patch_bytes, 1, n_chunks);
+  const std::int64_t pass = chunks_per_pass(n_chunks, patch_bytes);
 
   const int groups = channels / 8, first_threads = std::max(1, kThreads / groups) * groups;
   Bf16* planes = context_.scratch<Bf16>(Scratch::kConv, pass * first.positions() * channels);
@@ -131,7 +144,7 @@ void CudaBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorVi
     const std::int64_t rows = n * after.positions();
     patches_kernel<<<static_cast<unsigned>(rows), kThreads, 0, context_.stream()>>>(from, before, after, channels,
                                                                                     patches);
-    matmul_.run({.x = patches, .w = stem.rest[conv]->w(), .y = to, .rows = rows, .out = channels, .in = 9 * channels});
+    multiply({.x = patches, .y = to, .rows = rows}, *stem.rest[conv]);
   };
   for (std::int64_t begin = 0; begin < n_chunks; begin += pass) {
     const std::int64_t n = std::min(pass, n_chunks - begin);

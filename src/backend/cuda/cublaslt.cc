@@ -27,6 +27,7 @@ CublasLt open() {
                 "cuda: cannot open " + kLibrary + (reason == nullptr ? "" : std::string(": ") + reason));
   }
   CublasLt table{};
+  find(library, "cublasLtGetVersion", table.version);
   find(library, "cublasLtCreate", table.create);
   find(library, "cublasLtDestroy", table.destroy);
   find(library, "cublasLtMatmul", table.matmul);

@@ -7,6 +7,7 @@ namespace qasr::cuda {
 
 /// The functions of libcublasLt that the backend calls.
 struct CublasLt {
+  decltype(&::cublasLtGetVersion) version;
   decltype(&::cublasLtCreate) create;
   decltype(&::cublasLtDestroy) destroy;
   decltype(&::cublasLtMatmul) matmul;

@@ -47,9 +47,10 @@ struct Model {
 /// Weights and a cache on one backend; sequences get pages in a scattered order.
 class Decoder {
  public:
-  Decoder(Backend& backend, const Model& model)
+  Decoder(Backend& backend, const Model& model, DType cache_dtype = DType::kBf16)
       : backend_(backend),
         model_(model),
+        input_norm_(backend, random_floats(Model::kHidden, 4), {Model::kHidden}),
         q_norm_(backend, random_floats(dim(), 2), {model.head_dim}),
         k_norm_(backend, random_floats(dim(), 3), {model.head_dim}),
         cos_(backend, angles(true), {Model::kMaxPositions, model.head_dim / 2}),
@@ -58,7 +59,7 @@ class Decoder {
                        {model.qkv_rows(), Model::kHidden}, DType::kBf16);
     qkv_ = backend.make_linear({&w.tensor, 1}, {}, WeightFormat::kBf16);
     cache_ = backend.make_kv_cache(
-        {Model::kLayers, model.n_kv_heads, model.head_dim, model.page_tokens, Model::kPages, DType::kBf16});
+        {Model::kLayers, model.n_kv_heads, model.head_dim, model.page_tokens, Model::kPages, cache_dtype});
   }
 
   struct Result {
@@ -68,6 +69,43 @@ class Decoder {
   /// `queries`, if given, so that backends can be compared on equal inputs.
   Result step(const Floats& x, const std::vector<int>& ids, const std::vector<std::int32_t>& n_past,
               const std::vector<std::int32_t>& n_rows, int layer, const Floats* queries = nullptr) {
+    Result result;
+    with_batch(ids, n_past, n_rows, [&](const SequenceBatch& batch) {
+      const std::int64_t rows = batch.n_rows();
+      const ActInput input(backend_, x, {rows, Model::kHidden});
+      const ActOutput q(backend_, {rows, model_.width()}), y(backend_, {rows, model_.width()});
+      backend_.qkv_norm_rope_append(input, parameters(layer), batch, *cache_, q);
+      result.queries = q.read();
+      const ActInput given(backend_, queries == nullptr ? result.queries : *queries, {rows, model_.width()});
+      backend_.attention_causal(given, model_.n_heads, layer, batch, *cache_, y);
+      result.attended = y.read();
+    });
+    return result;
+  }
+
+  /// The first pages of sequence `to` become copies of those of `from`.
+  void copy_pages(int from, int to, int n_pages) {
+    for (int page = 0; page < n_pages; ++page) backend_.copy_kv_page(*cache_, page_of(from, page), page_of(to, page));
+  }
+
+  /// A decode step through the fused operation, from rows of the residual stream.
+  Floats fused_step(const Floats& x, const std::vector<int>& ids, const std::vector<std::int32_t>& n_past, int layer) {
+    Floats attended;
+    with_batch(ids, n_past, std::vector<std::int32_t>(ids.size(), 1), [&](const SequenceBatch& batch) {
+      const std::int64_t rows = batch.n_rows();
+      const Input input(backend_, x, {rows, Model::kHidden});
+      const ActOutput normed(backend_, {rows, Model::kHidden}), q(backend_, {rows, model_.width()});
+      const ActOutput y(backend_, {rows, model_.width()});
+      backend_.norm_attention(input, {input_norm_.view(), 1e-6f}, parameters(layer), batch, *cache_, {normed, q}, y);
+      attended = y.read();
+    });
+    return attended;
+  }
+
+ private:
+  template <typename Use>
+  void with_batch(const std::vector<int>& ids, const std::vector<std::int32_t>& n_past,
+                  const std::vector<std::int32_t>& n_rows, Use use) {
     std::vector<std::int32_t> row_begin = {0};
     std::vector<std::vector<std::int32_t>> pages;
     std::vector<std::span<const std::int32_t>> page_spans;
@@ -75,29 +113,24 @@ class Decoder {
       row_begin.push_back(row_begin.back() + n_rows[s]);
       const int n_pages = (n_past[s] + n_rows[s] + model_.page_tokens - 1) / model_.page_tokens;
       std::vector<std::int32_t> list;
-      for (int page = 0; page < n_pages; ++page) list.push_back((page * 4 + ids[s]) * 11 % Model::kPages);
+      for (int page = 0; page < n_pages; ++page) list.push_back(page_of(ids[s], page));
       pages.push_back(list);
     }
     for (const auto& list : pages) page_spans.emplace_back(list);
     SequenceBatch batch{row_begin, n_past, page_spans};
-    const std::int64_t rows = row_begin.back(), n_tables = backend_.batch_table_size(batch);
+    const std::int64_t n_tables = backend_.batch_table_size(batch);
     const auto tables = backend_.allocate(static_cast<std::size_t>(n_tables) * 4);
     if (n_tables > 0) {
       batch.tables = {tables->data(), DType::kI32, {n_tables}};
       backend_.upload_batch(batch, {tables->data(), DType::kI32, {n_tables}});
     }
-    const ActInput input(backend_, x, {rows, Model::kHidden});
-    const ActOutput q(backend_, {rows, model_.width()}), y(backend_, {rows, model_.width()});
-    backend_.qkv_norm_rope_append(
-        input, {qkv_.get(), q_norm_.view(), k_norm_.view(), 1e-6f, cos_.view(), sin_.view(), layer}, batch, *cache_, q);
-    Result result{.queries = q.read()};
-    const ActInput given(backend_, queries == nullptr ? result.queries : *queries, {rows, model_.width()});
-    backend_.attention_causal(given, model_.n_heads, layer, batch, *cache_, y);
-    result.attended = y.read();
-    return result;
+    use(batch);
   }
 
- private:
+  Backend::QkvNormRope parameters(int layer) const {
+    return {qkv_.get(), q_norm_.view(), k_norm_.view(), 1e-6f, cos_.view(), sin_.view(), layer};
+  }
+  static std::int32_t page_of(int sequence, int page) { return (page * 4 + sequence) * 11 % Model::kPages; }
   std::size_t dim() const { return static_cast<std::size_t>(model_.head_dim); }
   Floats angles(bool cosine) const {
     Floats table;
@@ -111,7 +144,7 @@ class Decoder {
   }
   Backend& backend_;
   Model model_;
-  Input q_norm_, k_norm_, cos_, sin_;
+  Input input_norm_, q_norm_, k_norm_, cos_, sin_;
   std::unique_ptr<LinearWeight> qkv_;
   std::unique_ptr<KvCache> cache_;
 };
@@ -139,6 +172,83 @@ TEST_F(CudaAttentionTest, CausalAgreesWithReference) {
     both(tokens(44, 4), {0, 3}, {200, 0}, {4, 40}, 0);          // a few rows after, and a newcomer
     both(tokens(1000, 5), {0}, {204}, {1000}, 0);               // a long one
     both(tokens(2, 6), {3, 0}, {40, 1204}, {1, 1}, 0);          // lengths far apart
+  }
+}
+
+// Where the two backends' values round to neighbouring codes of e4m3, they are 2^-3 of their size apart; few are.
+constexpr float kFp8RelativeTol = 0.05f;
+
+void expect_close_fp8(const Floats& got, const Floats& expected, const std::string& what) {
+  ASSERT_EQ(got.size(), expected.size()) << what;
+  double error = 0, size = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    error += (got[i] - expected[i]) * (got[i] - expected[i]);
+    size += expected[i] * expected[i];
+    ASSERT_LE(std::abs(got[i] - expected[i]), std::abs(expected[i]) / 6 + 0.5f) << what << " at " << i;
+  }
+  EXPECT_LE(std::sqrt(error / size), kFp8RelativeTol) << what;
+}
+
+// Lengths on both sides of pages, tiles and splits; numbers of sequences on both sides of the skinny kernels' limit. What a
+// step appends is read by the next.
+TEST_F(CudaAttentionTest, FusedDecodeStepsAgreeWithReference) {
+  for (DType dtype : {DType::kBf16, DType::kF8E4M3}) {
+    for (const Model& model : {Model{4, 2, 64, 64}, {16, 8, 128, 64}, {3, 3, 64, 128}, {8, 2, 128, 64}}) {
+      Decoder gpu(*cuda_, model, dtype), reference(*reference_, model, dtype);
+      const auto step = [&](const std::vector<int>& ids, const std::vector<std::int32_t>& n_past, std::uint32_t seed,
+                            int layer = 1) {
+        const Floats x = tokens(static_cast<std::int64_t>(ids.size()), seed);
+        const Floats found = gpu.fused_step(x, ids, n_past, layer);
+        const Floats expected = reference.fused_step(x, ids, n_past, layer);
+        const std::string what = model.name() + " " + std::string(dtype_name(dtype)) + " step " + std::to_string(seed);
+        if (dtype == DType::kBf16) return expect_close_bf16(found, expected, 3 * kQueryTol, what);
+        expect_close_fp8(found, expected, what);
+      };
+      step({0, 1}, {0, 0}, 1);  // nothing in the cache
+      const Floats prompts = tokens(62 + 126 + 1 + 900, 2);
+      gpu.step(prompts, {0, 1, 2, 3}, {1, 1, 0, 0}, {62, 126, 1, 900}, 1);
+      reference.step(prompts, {0, 1, 2, 3}, {1, 1, 0, 0}, {62, 126, 1, 900}, 1);
+      std::vector<std::int32_t> n_past = {63, 127, 1, 900};
+      for (std::uint32_t round = 0; round < 3; ++round) {
+        step({0, 1, 2, 3}, n_past, 3 + round);
+        for (std::int32_t& n : n_past) ++n;
+      }
+      step({3}, {n_past[3]}, 9);
+      const std::vector<int> seven = {6, 5, 4, 3, 2, 1, 0};
+      const std::vector<std::int32_t> lengths = {3, 63, 1, 32, 31, 60, 17};
+      const Floats short_prompts = tokens(207, 10);
+      gpu.step(short_prompts, seven, std::vector<std::int32_t>(7, 0), lengths, 0);
+      reference.step(short_prompts, seven, std::vector<std::int32_t>(7, 0), lengths, 0);
+      step(seven, lengths, 11, 0);
+    }
+  }
+}
+
+// A sequence that goes on from copies of another's pages finds what the other finds.
+TEST_F(CudaAttentionTest, CopiedPagesHoldTheSame) {
+  for (DType dtype : {DType::kBf16, DType::kF8E4M3}) {
+    const Model model{16, 8, 128, 64};
+    Decoder gpu(*cuda_, model, dtype);
+    gpu.step(tokens(100, 1), {0}, {0}, {100}, 1);
+    gpu.copy_pages(0, 2, 2);
+    const Floats x = tokens(1, 2);
+    const Floats original = gpu.fused_step(x, {0}, {100}, 1);
+    expect_same(gpu.fused_step(x, {2}, {100}, 1), original, std::string(dtype_name(dtype)));
+  }
+}
+
+// The cache in fp8, many rows at a time.
+TEST_F(CudaAttentionTest, CausalOverAnFp8CacheAgreesWithReference) {
+  for (const Model& model : {Model{4, 2, 64, 64}, {16, 8, 128, 64}}) {
+    Decoder gpu(*cuda_, model, DType::kF8E4M3), reference(*reference_, model, DType::kF8E4M3);
+    std::int32_t done = 0;
+    for (std::int32_t n : {199, 1, 40, 300}) {
+      const Floats x = tokens(n, static_cast<std::uint32_t>(n));
+      const auto found = gpu.step(x, {2}, {done}, {n}, 0);
+      const auto expected = reference.step(x, {2}, {done}, {n}, 0, &found.queries);
+      expect_close_fp8(found.attended, expected.attended, model.name() + " " + std::to_string(n) + " rows");
+      done += n;
+    }
   }
 }
 

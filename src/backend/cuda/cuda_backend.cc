@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/cuda/cuda_error.h"
+#include "backend/op_checks.h"
 #include "backend/registry.h"
 
 namespace qasr::cuda {
@@ -76,7 +77,26 @@ std::int64_t cache_layer_elements(const KvCacheShape& s) {
 CudaKvCache::CudaKvCache(const KvCacheShape& shape)
     : KvCache(shape),
       layer_elements_(cache_layer_elements(shape)),
-      memory_(static_cast<std::size_t>(layer_elements_ * shape.n_layers) * sizeof(Bf16)) {}
+      memory_(static_cast<std::size_t>(layer_elements_ * shape.n_layers) * dtype_bytes(shape.dtype)),
+      scales_(holds_fp8() ? static_cast<std::size_t>(layer_elements_ * shape.n_layers / shape.head_dim) * sizeof(float)
+                          : 0) {}
+
+PagedLayout CudaKvCache::layout() const {
+  return {shape().n_kv_heads, std::countr_zero(static_cast<unsigned>(shape().page_tokens)), shape().head_dim};
+}
+
+void CudaKvCache::copy_page(std::int32_t from, std::int32_t to, cudaStream_t stream) {
+  const std::int64_t page_elements = layer_elements_ / shape().n_pages;
+  const auto copy_rows = [&](const DeviceMemory& memory, std::size_t page_bytes) {  // a layer is a row
+    const auto pitch = page_bytes * static_cast<std::size_t>(shape().n_pages);
+    check(cudaMemcpy2DAsync(memory.as<std::byte>() + page_bytes * static_cast<std::size_t>(to), pitch,
+                            memory.as<std::byte>() + page_bytes * static_cast<std::size_t>(from), pitch, page_bytes,
+                            static_cast<std::size_t>(shape().n_layers), cudaMemcpyDeviceToDevice, stream),
+          "copy of a cache page");
+  };
+  copy_rows(memory_, static_cast<std::size_t>(page_elements) * dtype_bytes(shape().dtype));
+  if (holds_fp8()) copy_rows(scales_, static_cast<std::size_t>(page_elements / shape().head_dim) * sizeof(float));
+}
 
 std::string CudaBackend::description() const {
   return "cuda (" + context_.name() + ", " + std::to_string(context_.memory_bytes() >> 20) + " MiB)";
@@ -88,7 +108,7 @@ std::unique_ptr<Buffer> CudaBackend::allocate(std::size_t bytes) {
 
 void CudaBackend::upload(const void* host, TensorView destination) {
   const Context::Use use(context_);
-  context_.upload(host, destination.data, destination.bytes());
+  context_.upload_aside(host, destination.data, destination.bytes());
 }
 
 void CudaBackend::download(ConstTensorView source, void* host) {
@@ -100,13 +120,30 @@ void CudaBackend::download(ConstTensorView source, void* host) {
 }
 
 std::unique_ptr<KvCache> CudaBackend::make_kv_cache(const KvCacheShape& shape) {
-  if (shape.dtype != DType::kBf16) throw Error(ErrorCode::kInvalidArgument, "cuda: the KV cache is bf16 only");
+  if (shape.dtype != DType::kBf16 && shape.dtype != DType::kF8E4M3) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "cuda: the KV cache is " + std::string(dtype_name(shape.dtype)) + ", expected bf16 or f8e4m3");
+  }
   if (shape.head_dim != 64 && shape.head_dim != 128) {
     throw Error(ErrorCode::kModel, "cuda: head_dim is " + std::to_string(shape.head_dim) + ", expected 64 or 128");
   }
   QASR_CHECK(shape.page_tokens >= 64 && std::has_single_bit(static_cast<unsigned>(shape.page_tokens)));
   const Context::Use use(context_);
   return std::make_unique<CudaKvCache>(shape);
+}
+
+std::uint64_t CudaBackend::available_bytes() const {
+  std::size_t free = 0, total = 0;
+  check(cudaSetDevice(context_.device()), "choosing the GPU");
+  check(cudaMemGetInfo(&free, &total), "free GPU memory");
+  return free;
+}
+
+void CudaBackend::copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to) {
+  const std::int32_t pages[] = {from, to};
+  check_indices(pages, cache.shape().n_pages);
+  const Context::Use use(context_);
+  if (from != to) static_cast<CudaKvCache&>(cache).copy_page(from, to, context_.stream());
 }
 
 void CudaBackend::run_recorded(std::span<const std::uintptr_t> key, const std::function<void()>& operations) {

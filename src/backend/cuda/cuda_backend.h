@@ -12,19 +12,29 @@
 #include "backend/backend.h"
 #include "backend/cuda/context.h"
 #include "backend/cuda/matmul.h"
+#include "backend/cuda/paged_layout.h"
 
 namespace qasr::cuda {
 
 using Bf16 = __nv_bfloat16;
 
+/// How a matrix is held: see weight_codes.cuh.
+enum class CudaFormat { kBf16, kQ8, kFp8 };
+
 class CudaLinear final : public LinearWeight {
  public:
-  CudaLinear(std::int64_t out_features, std::int64_t in_features, bool has_bias);
+  CudaLinear(Context& context, const Shape& shape, bool has_bias, CudaFormat format);
+  ~CudaLinear() override { context_.forget_weights(); }
   const Bf16* w() const { return weight.as<Bf16>(); }
   const float* b() const { return bias.as<float>(); }
-  DeviceMemory weight;     ///< [out, in] bf16
+  CudaFormat format;
+  DeviceMemory weight;     ///< [out, in] bf16 or codes
+  DeviceMemory scales;     ///< kQ8: [out, in / 32] f16; kFp8: [out] f32
   DeviceMemory bias;       ///< [out] f32, or empty
   DeviceMemory bias_bf16;  ///< the same in bf16, for products that write bf16
+
+ private:
+  Context& context_;
 };
 
 class CudaConvStem final : public ConvStemWeight {
@@ -35,15 +45,24 @@ class CudaConvStem final : public ConvStemWeight {
   DeviceMemory bias[3];                 ///< [channels] f32
 };
 
-/// [layer][page][kv_head][keys, values][slot][head_dim] bf16: the positions of one head in a page are contiguous.
+/// [layer][page][kv_head][keys, values][slot][head_dim] bf16 or fp8: the positions of one head in a page are contiguous.
+/// Fp8 has scales [layer][page][kv_head][keys, values][slot] f32 besides.
 class CudaKvCache final : public KvCache {
  public:
   explicit CudaKvCache(const KvCacheShape& shape);
-  Bf16* layer(int index) const { return memory_.as<Bf16>() + index * layer_elements_; }
+  bool holds_fp8() const { return shape().dtype == DType::kF8E4M3; }
+  PagedLayout layout() const;
+  /// Enqueues copies of one page in all layers.
+  void copy_page(std::int32_t from, std::int32_t to, cudaStream_t stream);
+  template <typename Element>
+  CacheLayer<Element> layer(int index) const {
+    return {memory_.as<Element>() + index * layer_elements_,
+            scales_.as<float>() + index * (layer_elements_ / shape().head_dim)};
+  }
 
  private:
   std::int64_t layer_elements_;
-  DeviceMemory memory_;
+  DeviceMemory memory_, scales_;
 };
 
 class CudaBackend final : public Backend {
@@ -62,6 +81,9 @@ class CudaBackend final : public Backend {
   void upload(const void* host, TensorView destination) override;
   void download(ConstTensorView source, void* host) override;
   std::unique_ptr<KvCache> make_kv_cache(const KvCacheShape& shape) override;
+  std::uint64_t available_bytes() const override;
+  bool copies_kv_pages() const override { return true; }
+  void copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to) override;
   std::int64_t batch_table_size(const SequenceBatch& batch) const override;
   void upload_batch(const SequenceBatch& batch, TensorView tables) override;
 
@@ -94,12 +116,23 @@ class CudaBackend final : public Backend {
                             TensorView q) override;
   void attention_causal(ConstTensorView q, int n_heads, int layer, const SequenceBatch& batch, const KvCache& cache,
                         TensorView y) override;
+  void norm_gate_up_silu(ConstTensorView x, const RmsNorm& norm, const LinearWeight& gate_up, TensorView normed,
+                         TensorView y) override;
+  void norm_attention(ConstTensorView x, const RmsNorm& norm, const QkvNormRope& p, const SequenceBatch& batch,
+                      KvCache& cache, const AttentionScratch& scratch, TensorView y) override;
+  void norm_argmax_ids(ConstTensorView x, const RmsNorm& norm, const LinearWeight& head, TensorView normed,
+                       TensorView logits, TensorView ids) override;
   void argmax_logits(ConstTensorView x, const LinearWeight& head, TensorView logits,
                      std::span<std::int32_t> ids) override;
   void argmax_ids(ConstTensorView x, const LinearWeight& head, TensorView logits, TensorView ids) override;
+  void pick_log_probs(ConstTensorView logits, ConstTensorView ids, TensorView log_probs) override;
 
  private:
   const std::int32_t* tables_of(const SequenceBatch& batch);
+  void find_largest(ConstTensorView logits, TensorView ids);
+  void norm_linear(ConstTensorView x, const RmsNorm& norm, const LinearWeight& w, TensorView normed, TensorView y);
+  bool multiply(Product product, const CudaLinear& w);
+  CudaFormat cuda_format(WeightFormat format) const;
 
   Context context_;
   Matmul matmul_;

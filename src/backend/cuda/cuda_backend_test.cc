@@ -218,6 +218,31 @@ TEST_F(CudaTest, ConvStemAgreesWithReference) {
   }
 }
 
+TEST_F(CudaTest, LogProbsAgreeWithReference) {
+  for (std::int64_t vocab : {1, 7, 1000, 1025, 151936}) {
+    const std::int64_t rows = 3;
+    Floats logits = random_floats(static_cast<std::size_t>(rows * vocab), 1, 30.0f);
+    std::vector<std::int32_t> ids = {0, static_cast<std::int32_t>(vocab / 2), static_cast<std::int32_t>(vocab - 1)};
+    if (vocab > 100) logits[50] = -std::numeric_limits<float>::infinity();
+    const auto run = [&](Backend& backend) {
+      const Input input(backend, logits, {rows, vocab});
+      const auto buffer = backend.allocate(12);
+      const TensorView on_backend(buffer->data(), DType::kI32, {rows});
+      backend.upload(ids.data(), on_backend);
+      const Output log_probs(backend, {rows});
+      backend.pick_log_probs(input, on_backend, log_probs);
+      return log_probs.read();
+    };
+    expect_close(run(*cuda_), run(*reference_), 2e-5f, "vocabulary of " + std::to_string(vocab));
+  }
+}
+
+TEST_F(CudaTest, KnowsItsMemory) {
+  const std::uint64_t before = cuda_->available_bytes();
+  const auto buffer = cuda_->allocate(std::size_t{256} << 20);
+  EXPECT_LE(cuda_->available_bytes() + (std::uint64_t{200} << 20), before);
+}
+
 TEST_F(CudaTest, ReadQueueKeepsOrderAndContents) {
   const auto buffer = cuda_->allocate(64);
   const TensorView view(buffer->data(), DType::kI32, {3});

@@ -68,6 +68,15 @@ class Event {
     return *this;
   }
   void record(cudaStream_t stream) { check(cudaEventRecord(event_, stream), "event"); }
+  /// Whether what was enqueued before the last record is done; true if there was none.
+  bool is_done() {
+    const cudaError_t status = cudaEventQuery(event_);
+    if (status == cudaErrorNotReady) return cudaGetLastError(), false;
+    check(status, "event");
+    return true;
+  }
+  /// Work enqueued on the stream from now on waits for the event's last record, if there was one.
+  void hold(cudaStream_t stream) { check(cudaStreamWaitEvent(stream, event_, 0), "event"); }
   void wait() { check(cudaEventSynchronize(event_), "waiting for the GPU"); }
 
  private:

@@ -11,8 +11,9 @@ namespace {
 // ---- device ---------------------------------------------------------------------------------------------------------
 
 //   product [rows, 2 d_ff] bf16    y [rows, d_ff] bf16; eight elements a thread
-__global__ void silu_mul_kernel(const Bf16* product, int d_ff, std::int64_t n, Bf16* y) {
+__global__ void silu_mul_kernel(const Bf16* product, int d_ff, std::int64_t n, Bf16* y, Upcoming upcoming) {
   let_next_start();
+  prefetch_share(upcoming);
   wait_for_inputs();
   const std::int64_t at = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8;
   if (at >= n) return;
@@ -39,11 +40,10 @@ void CudaBackend::gate_up_silu(ConstTensorView x, const LinearWeight& gate_up, T
   const auto& w = static_cast<const CudaLinear&>(gate_up);
   if (x.rows() <= kSkinnyRows) return skinny_gate_up_silu(context_, x, w, y);
   Bf16* product = context_.scratch<Bf16>(Scratch::kProduct, x.rows() * w.out_features());
-  matmul_.run(
-      {.x = x.as<Bf16>(), .w = w.w(), .y = product, .rows = x.rows(), .out = w.out_features(), .in = w.in_features()});
+  multiply({.x = x.data, .y = product, .rows = x.rows()}, w);
   const std::int64_t n = y.shape.elements();
   launch_overlapped(context_, "gate_up_silu", blocks_for(n / 8, kThreads), kThreads, silu_mul_kernel, product,
-                    static_cast<int>(y.cols()), n, y.as<Bf16>());
+                    static_cast<int>(y.cols()), n, y.as<Bf16>(), upcoming_for(context_, x.rows()));
 }
 
 }  // namespace qasr::cuda

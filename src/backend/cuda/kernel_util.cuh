@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "backend/cuda/context.h"
+
 namespace qasr::cuda {
 
 using Bf16 = __nv_bfloat16;
@@ -83,6 +85,20 @@ __device__ inline void let_next_start() {
 __device__ inline void wait_for_inputs() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;\n" ::: "memory");
+#endif
+}
+
+/// Starts to bring a block's share of the weights into the L2 cache; see Context::upcoming_weights.
+__device__ inline void prefetch_share(const Upcoming& upcoming) {
+#if __CUDA_ARCH__ >= 900
+  if (threadIdx.x != 0) return;
+  const std::uint32_t n_blocks = gridDim.x * gridDim.y * gridDim.z;
+  const std::uint32_t block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+  const std::uint32_t share = (upcoming.bytes / 128 + n_blocks - 1) / n_blocks * 128, begin = block * share;
+  if (begin >= upcoming.bytes) return;
+  const std::uint32_t bytes = min(share, upcoming.bytes - begin);
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;\n" ::"l"(static_cast<const char*>(upcoming.data) + begin),
+               "r"(bytes));
 #endif
 }
 

@@ -58,16 +58,14 @@ void CudaBackend::linear(ConstTensorView x, const LinearWeight& weight, TensorVi
   // A GELU before the sum with y needs the product on its own.
   const bool apart = options.accumulate && with_gelu;
   void* product = apart ? context_.scratch<float>(Scratch::kProduct, n) : y.data;
-  const bool fused_bias = matmul_.run({.x = x.as<Bf16>(),
-                                       .w = w.w(),
-                                       .bias = bias,
-                                       .bias_bf16 = w.bias_bf16.as<Bf16>(),
-                                       .y = product,
-                                       .rows = x.rows(),
-                                       .out = w.out_features(),
-                                       .in = w.in_features(),
-                                       .f32_output = f32,
-                                       .accumulate = options.accumulate && !apart});
+  const bool fused_bias = multiply({.x = x.data,
+                                    .bias = bias,
+                                    .bias_bf16 = w.bias_bf16.as<Bf16>(),
+                                    .y = product,
+                                    .rows = x.rows(),
+                                    .f32_output = f32,
+                                    .accumulate = options.accumulate && !apart},
+                                   w);
   const float* missing_bias = fused_bias ? nullptr : bias;
   if (missing_bias == nullptr && !with_gelu && !apart) return;
   if (f32) {

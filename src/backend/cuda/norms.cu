@@ -19,9 +19,10 @@ __device__ void for_each4(const float* row, int dim, Visit visit) {
 
 //   x [rows, dim] f32    weight [dim]    y [rows, dim]; y may be x: a row is read before it is written
 template <typename Out>
-__global__ void rms_norm_kernel(const float* x, const float* weight, int dim, float eps, Out* y) {
+__global__ void rms_norm_kernel(const float* x, const float* weight, int dim, float eps, Out* y, Upcoming upcoming) {
   __shared__ float partial[kWarp];
   let_next_start();
+  prefetch_share(upcoming);
   wait_for_inputs();
   const float* row = x + static_cast<std::int64_t>(blockIdx.x) * dim;
   Out* out = y + static_cast<std::int64_t>(blockIdx.x) * dim;
@@ -76,7 +77,7 @@ void CudaBackend::rms_norm(ConstTensorView x, ConstTensorView weight, float eps,
   const auto run = [&](auto* out) {
     launch_overlapped(context_, "rms_norm", static_cast<unsigned>(x.rows()), threads_for(x.cols()),
                       rms_norm_kernel<std::remove_pointer_t<decltype(out)>>, x.as<float>(), weight.as<float>(),
-                      static_cast<int>(x.cols()), eps, out);
+                      static_cast<int>(x.cols()), eps, out, upcoming_for(context_, x.rows()));
   };
   if (y.dtype == DType::kBf16) return run(y.as<Bf16>());
   run(y.as<float>());

@@ -4,6 +4,7 @@
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/kernel_util.cuh"
 #include "backend/cuda/launch.h"
+#include "backend/cuda/weight_codes.cuh"
 #include "backend/op_checks.h"
 
 namespace qasr::cuda {
@@ -40,17 +41,33 @@ __global__ void scatter_kernel(const float* x, const std::int32_t* y_rows, int d
   copy_row(x + row_at(blockIdx.x, dim), dim, y + row_at(y_rows[blockIdx.x], dim));
 }
 
-__global__ void embed_kernel(const Bf16* table, const std::int32_t* ids, int dim, float* y) {
+__device__ float widen_one(Bf16 code) { return __bfloat162float(code); }
+__device__ float widen_one(std::int8_t code) { return code; }
+__device__ float widen_one(Fp8 code) { return __half2float(__half(__nv_cvt_fp8_to_halfraw(code.code, __NV_E4M3))); }
+
+template <typename Code>
+__global__ void embed_kernel(Codes<Code> table, const std::int32_t* ids, int dim, float* y) {
   let_next_start();
   wait_for_inputs();
-  const Bf16* in = table + row_at(ids[blockIdx.x], dim);
+  const std::int64_t row = ids[blockIdx.x], begin = row_at(row, dim);
   float* out = y + row_at(blockIdx.x, dim);
-  for (int i = threadIdx.x; i < dim; i += blockDim.x) out[i] = __bfloat162float(in[i]);
+  for (int i = threadIdx.x; i < dim; i += blockDim.x) {
+    float value = widen_one(table.codes[begin + i]);
+    if constexpr (kHasBlockScales<Code>) value *= table.block_scale(begin + i);
+    out[i] = value * table.row_scale(row);
+  }
 }
 
 // ---- launch ---------------------------------------------------------------------------------------------------------
 
 constexpr int kThreads = 256;
+
+void launch_embed(Context& context, const CudaLinear& table, const std::int32_t* ids, TensorView y) {
+  with_codes(table, [&](auto code) {
+    launch_overlapped(context, "embed", static_cast<unsigned>(y.rows()), kThreads, embed_kernel<decltype(code)>,
+                      codes_of<decltype(code)>(table), ids, static_cast<int>(y.cols()), y.as<float>());
+  });
+}
 
 }  // namespace
 
@@ -89,9 +106,7 @@ void CudaBackend::embed(const LinearWeight& table, std::span<const std::int32_t>
   check_embed(table, ids, y);
   if (ids.empty()) return;
   const Context::Use use(context_);
-  launch_overlapped(context_, "embed", static_cast<unsigned>(ids.size()), kThreads, embed_kernel,
-                    static_cast<const CudaLinear&>(table).w(), context_.upload_indices(ids), static_cast<int>(y.cols()),
-                    y.as<float>());
+  launch_embed(context_, static_cast<const CudaLinear&>(table), context_.upload_indices(ids), y);
 }
 
 // Ids on the GPU come from argmax_ids or were checked when they were uploaded.
@@ -100,9 +115,7 @@ void CudaBackend::embed_ids(const LinearWeight& table, ConstTensorView ids, Tens
   check_matrix(y, y.rows(), table.in_features());
   if (y.rows() == 0) return;
   const Context::Use use(context_);
-  launch_overlapped(context_, "embed_ids", static_cast<unsigned>(y.rows()), kThreads, embed_kernel,
-                    static_cast<const CudaLinear&>(table).w(), ids.as<std::int32_t>(), static_cast<int>(y.cols()),
-                    y.as<float>());
+  launch_embed(context_, static_cast<const CudaLinear&>(table), ids.as<std::int32_t>(), y);
 }
 
 }  // namespace qasr::cuda

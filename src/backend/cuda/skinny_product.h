@@ -14,7 +14,13 @@ constexpr std::int64_t kSkinnyRows = 4;
 void skinny_linear(Context& context, ConstTensorView x, const CudaLinear& w, TensorView y,
                    const LinearOptions& options);
 
+/// RMSNorm of x [rows, in] f32, then the product, without bias. The same limit of rows.
+void skinny_norm_linear(Context& context, ConstTensorView x, const RmsNorm& norm, const CudaLinear& w, TensorView y);
+
 /// Backend::gate_up_silu for 1 <= rows <= kSkinnyRows.
 void skinny_gate_up_silu(Context& context, ConstTensorView x, const CudaLinear& gate_up, TensorView y);
+/// Backend::norm_gate_up_silu for as many.
+void skinny_norm_gate_up_silu(Context& context, ConstTensorView x, const RmsNorm& norm, const CudaLinear& gate_up,
+                              TensorView y);
 
 }  // namespace qasr::cuda

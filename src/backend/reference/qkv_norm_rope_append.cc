@@ -1,4 +1,5 @@
 // Queries, keys and values of new rows: product, RMSNorm per head, RoPE, append to the cache.
+#include <algorithm>
 #include <cmath>
 
 #include "backend/op_checks.h"
@@ -19,6 +20,13 @@ void rotate(float* head, std::int64_t head_dim, const float* cosine, const float
 }
 
 void store(const float* from, std::int64_t size, DType dtype, float* to) {
+  if (dtype == DType::kF8E4M3) {
+    float largest = 0;
+    for (std::int64_t i = 0; i < size; ++i) largest = std::max(largest, std::fabs(from[i]));
+    const float scale = largest > 0 ? largest / kLargestE4M3 : 1.0f;
+    for (std::int64_t i = 0; i < size; ++i) to[i] = round_to_e4m3(from[i] / scale) * scale;
+    return;
+  }
   for (std::int64_t i = 0; i < size; ++i) to[i] = dtype == DType::kBf16 ? to_f32(to_bf16(from[i])) : from[i];
 }
 

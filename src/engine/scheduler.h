@@ -1,0 +1,78 @@
+// Scheduler: every segment of every request of one engine, over one model and one KV pool, on one thread.
+//
+//   loop: drop what was cancelled; admit waiting segments (priority, then the request with the fewest segments under
+//         way, then the one served longest ago); prepare a bounded number of rows; decode a step; deliver what ended
+//
+// Sequences join and leave between decode steps. Memory is bounded by the KV pool: a sequence begins with pages for its
+// prompt and takes more as it grows; when none are left, the youngest of the lowest priority gives its pages back and
+// goes on later from where it was. Row independence of the backends makes every answer the one the segment has alone.
+// docs/scheduler.md explains the policy.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/mutex.h"
+#include "engine/batch_runner.h"
+#include "engine/request_state.h"
+#include "engine/segment_job.h"
+#include "model/model.h"
+#include "qasr/options.h"
+
+namespace qasr {
+
+class Scheduler final : public RequestObserver {
+ public:
+  /// Borrows both. The thread starts with the first request.
+  /// @throws Error kInvalidArgument  a negative option
+  Scheduler(Backend& backend, const Model& model, const SchedulerOptions& options, DType kv_dtype);
+  /// All requests must have ended (their handles hold the engine). Not to be called from a callback.
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+
+  const BatchLimits& limits() const { return runner_.limits(); }
+
+  /// Makes the request known. Its segments are taken from its queue, its callbacks run on the scheduler's thread.
+  void add(const std::shared_ptr<RequestState>& request) QASR_EXCLUDES(mutex_);
+
+  void on_change() override QASR_EXCLUDES(mutex_);
+  void check_segment(const RequestSettings& settings, std::size_t n_samples) override;
+  bool is_scheduler_thread() const override { return thread_id_.load() == std::this_thread::get_id(); }
+
+ private:
+  using Requests = std::vector<std::shared_ptr<RequestState>>;
+
+  void thread_main() QASR_EXCLUDES(mutex_);
+  bool wait_for_work() QASR_EXCLUDES(mutex_);
+  bool has_changed() const { return has_changed_.load(std::memory_order_relaxed); }
+  void drop_ended();
+  void drop_job(std::size_t index);
+  void admit();
+  bool begin_next(Priority priority);
+  void enqueue(DecodeRun& run);
+  void compute();
+  void handle_ended_runs();
+
+  const Model& model_;
+  BatchRunner runner_;
+
+  // The scheduler's thread only.
+  Requests active_;                                // all that have not ended
+  std::vector<std::unique_ptr<SegmentJob>> jobs_;  // segments under way
+  std::vector<DecodeRun*> queue_;                  // their runs that wait for pages: live first, then the older
+  std::uint64_t n_served_ = 0;
+
+  std::atomic<std::thread::id> thread_id_{};
+  std::atomic<bool> has_changed_{false};
+  Mutex mutex_;
+  CondVar changed_;
+  Requests added_ QASR_GUARDED_BY(mutex_);
+  bool stop_ QASR_GUARDED_BY(mutex_) = false;
+  std::thread thread_ QASR_GUARDED_BY(mutex_);
+};
+
+}  // namespace qasr
