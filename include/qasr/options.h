@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "qasr/export.h"
 
@@ -37,6 +38,19 @@ enum class BackendKind {
   kReference,  ///< plain f32 loops, the oracle of the tests; slow
 };
 
+/// How one engine shares its machine between everything that is transcribed at a time (docs/scheduler.md).
+struct SchedulerOptions {
+  /// Most sequences that decode together. More give more text per second and more time per token.
+  /// 0: 8 on a CPU, 64 on a GPU. 1 transcribes one segment after the other.
+  int max_batch = 0;
+  /// Most memory for keys and values of all sequences together. 0: half of what is available when it is first needed,
+  /// but no more than max_batch sequences can use. On a CPU only what is used counts as resident.
+  std::uint64_t kv_cache_bytes = 0;
+  /// Most rows (encoder or prompt) computed between two decode steps of a live request, so that preparing a long
+  /// segment does not make live text wait. 0: 104 on a CPU (8 s of audio), what the backend prefers on a GPU.
+  int max_rows_between_steps = 0;
+};
+
 struct EngineOptions {
   BackendKind backend = BackendKind::kCpu;
   int cuda_device = 0;  ///< which GPU, of those CUDA lists
@@ -51,6 +65,7 @@ struct EngineOptions {
   std::filesystem::path cache_dir{};
   /// Receives warnings and progress, one line without newline at a time; empty: silence.
   std::function<void(std::string_view)> log{};
+  SchedulerOptions scheduler{};
 };
 
 /// How the last, incomplete one-second chunk of a recording shorter than one second is convolved.
@@ -60,11 +75,43 @@ enum class ShortClipPadding {
   kTransformers,  ///< padded with zeros to 100 frames (Hugging Face transformers)
 };
 
+/// How tokens are chosen. The defaults take the most likely token (greedy), as the official package does. Semantics are
+/// those of the logits processors and warpers of Hugging Face transformers, in their order: repetition penalty,
+/// no-repeat n-grams, temperature, top-k, top-p. "The answer so far" is what the model generated for this segment; the
+/// prompt does not count, so that context, hotwords and end tokens are not penalised.
+struct SamplingOptions {
+  /// 0: the most likely token. Above: logits are divided by it and a token is drawn. At most 2.
+  double temperature = 0;
+  /// Draw from the top_k most likely tokens only; 0: all. Needs temperature > 0.
+  int top_k = 0;
+  /// Draw from the smallest set of most likely tokens whose probabilities reach top_p; 1: all. Needs temperature > 0.
+  double top_p = 1;
+  /// Draws repeat with the same seed, whatever else is transcribed at the time. Segment n draws with (seed, n).
+  std::uint64_t seed = 0;
+  /// Positive logits of tokens in the answer so far are divided by it, negative ones multiplied. 1: off.
+  double repetition_penalty = 1;
+  /// No n-gram of this many tokens occurs twice in an answer. 0: off.
+  int no_repeat_ngram_size = 0;
+};
+
+/// What is done against answers that repeat themselves or run on (docs/scheduler.md).
+struct GuardOptions {
+  /// Stop an answer that loops or has more tokens than its audio can hold.
+  bool detect_repetition = true;
+  /// Transcribe such a segment again: cut in two at its quietest point, then with a repetition penalty and without
+  /// repeated n-grams, then with temperature. What happened is in Segment::notes.
+  bool recover = true;
+  /// More tokens than this per second of audio (and 64 besides) count as running on. Speech rarely exceeds 8.
+  double max_tokens_per_s = 16;
+};
+
 struct TranscribeOptions {
   /// "auto", an English language name ("German") or an ISO code ("de"); see qasr::languages().
   std::string language = "auto";
   /// Free text that biases recognition: topic, names, vocabulary. Control tokens in it are taken literally.
   std::string context{};
+  /// Words and names that may occur. They follow the context as a line "Vocabulary: a, b, c"; see hotword_context().
+  std::vector<std::string> hotwords{};
   /// Most tokens generated per segment; 0: a budget from the segment's length (docs/model.md).
   int max_tokens = 0;
   /// Longest piece of audio given to the model at once, in seconds; longer recordings are cut at the quietest
@@ -74,9 +121,16 @@ struct TranscribeOptions {
   /// robust. false: exactly what the official package does (clips of up to 200 samples then give no text).
   bool pad_short_clips = true;
   ShortClipPadding short_clip_padding = ShortClipPadding::kOfficial;
+  SamplingOptions sampling{};
+  GuardOptions guards{};
   /// Receives text as it is decoded, in whole UTF-8 characters; concatenated, the pieces are `Transcript::text`
-  /// unless the clean-up of repetitions changed it. Called on the thread that called transcribe().
+  /// unless the clean-up of repetitions or the recovery from a loop changed it. Called on the thread that called
+  /// transcribe(). Session::transcribe only; a Request has callbacks of its own.
   std::function<void(std::string_view)> on_text{};
 };
+
+/// The system text that `context` and `hotwords` become: the context, a line break if there are both, then
+/// "Vocabulary: " and the words joined by ", ". White space around words is removed, empty words are left out.
+QASR_API std::string hotword_context(std::string_view context, const std::vector<std::string>& hotwords);
 
 }  // namespace qasr

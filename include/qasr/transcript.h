@@ -1,6 +1,7 @@
 // What a transcription returns.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -8,7 +9,8 @@
 
 namespace qasr {
 
-/// Wall-clock time of the stages, in milliseconds.
+/// Time of the stages, in milliseconds. A call that several segments share counts for each by its share, so the times of
+/// all segments add up to the time that was spent.
 struct Timings {
   double preprocessing_ms = 0;    ///< log-mel
   double audio_encoding_ms = 0;   ///< audio encoder and projector
@@ -20,6 +22,29 @@ struct Timings {
   int n_generated_tokens = 0;     ///< end token included
 };
 
+/// One token of the text.
+struct Token {
+  std::int32_t id = 0;
+  std::string bytes;   ///< UTF-8, perhaps a part of a character
+  float log_prob = 0;  ///< natural logarithm of its probability (softmax of the model's logits, before any option)
+};
+
+/// What a reader of the transcript should know about a segment.
+enum class NoteKind {
+  kNoSpeech,             ///< the model heard no speech
+  kTruncated,            ///< the token limit ended the answer
+  kRepetitionRecovered,  ///< the answer looped or ran on; transcribing again helped
+  kRepetition,           ///< the answer looped or ran on; nothing helped, the text is what came before the loop
+};
+
+/// "repetition", "repetition_recovered", "no_speech", "truncated": for JSON.
+QASR_API const char* note_name(NoteKind kind) noexcept;
+
+struct SegmentNote {
+  NoteKind kind = NoteKind::kNoSpeech;
+  std::string message;  ///< one sentence with the numbers, for people
+};
+
 /// One piece of the recording that was given to the model at once.
 struct Segment {
   double start_s = 0;
@@ -28,6 +53,21 @@ struct Segment {
   std::string language;    ///< English name, "" if unknown or no speech
   std::string raw_text;    ///< the decoded answer before parsing, e.g. "language English<asr_text>Hello."
   bool truncated = false;  ///< the token budget ended the answer, not the model
+  /// The text's tokens: no language tag, no end token. Their bytes are the text unless the clean-up of repetitions or
+  /// white space at the ends changed it.
+  std::vector<Token> tokens;
+  double avg_log_prob = 0;  ///< mean over `tokens`; 0 without tokens
+  double confidence = 0;    ///< exp(avg_log_prob): geometric mean of the tokens' probabilities; 0 without tokens
+  double temperature = 0;   ///< that the answer was drawn with
+  std::vector<SegmentNote> notes;
+  Timings timings;
+
+  bool has_note(NoteKind kind) const {
+    for (const SegmentNote& note : notes) {
+      if (note.kind == kind) return true;
+    }
+    return false;
+  }
 };
 
 struct Transcript {
