@@ -73,14 +73,16 @@ void expect_partition(const Result& result, std::span<const float> samples) {
 }
 
 TEST(SpeechSegmenter, CutsInPausesNearTheTarget) {
-  const Talk made = talk(30, 0.7);
+  const Talk made = talk(20, 0.7);
   const Result result = segment(made.samples, {});
   expect_partition(result, made.samples);
-  ASSERT_GE(result.segments.size(), 4u);
+  ASSERT_GE(result.segments.size(), 3u);
   for (std::size_t n = 0; n < result.segments.size(); ++n) {
     const double length_s = static_cast<double>(result.segments[n].samples.size()) / kSampleRate;
     EXPECT_LE(length_s, 30);
-    if (n + 1 < result.segments.size()) EXPECT_GE(length_s, 20);
+    if (n + 1 < result.segments.size()) {
+      EXPECT_GE(length_s, 20);
+    }
   }
   for (const auto& [begin, end] : made.sentences) {  // each sentence lies in one segment
     const auto holds = [&, first = begin, last = end](const SpeechSegment& one) {
@@ -130,7 +132,7 @@ TEST(SpeechSegmenter, SpeechWithoutPausesIsCutAtTheQuietestPlace) {
       const std::span<const float> around = std::span(samples).subspan(begin_of(one) - 400, 800);
       EXPECT_LT(level_db(around), level_db(samples) - 15);
     }
-    if (!voice_activity) EXPECT_THAT(result.non_speech, testing::IsEmpty());
+    EXPECT_TRUE(voice_activity || result.non_speech.empty());
   }
 }
 
@@ -152,7 +154,7 @@ TEST(SpeechSegmenter, NothingSaidGivesNoSegments) {
   EXPECT_THAT(silence.segments, testing::IsEmpty());
   ASSERT_EQ(silence.non_speech.size(), 1u);
   EXPECT_EQ(silence.non_speech[0].end_s, 20);
-  EXPECT_THAT(segment(make_noise("pink", 100 * kSampleRate, 9), {}).segments, testing::IsEmpty());
+  EXPECT_THAT(segment(make_noise("pink", 40 * kSampleRate, 9), {}).segments, testing::IsEmpty());
   EXPECT_THAT(segment(std::vector<float>(), {}).segments, testing::IsEmpty());
   EXPECT_THAT(segment(std::vector<float>(), {.voice_activity = false}).segments, testing::IsEmpty());
 }
@@ -162,10 +164,9 @@ TEST(SpeechSegmenter, LoudPiecesAreScaled) {
   for (float& x : loud) x *= 10;
   const Result result = segment(loud, {});
   ASSERT_EQ(result.segments.size(), 1u);
-  EXPECT_EQ(*std::max_element(result.segments[0].samples.begin(), result.segments[0].samples.end(),
-                              [](float a, float b) { return std::abs(a) < std::abs(b); }) == 0,
-            false);
-  for (float x : result.segments[0].samples) ASSERT_LE(std::abs(x), 1.0f);
+  float peak = 0;
+  for (float x : result.segments[0].samples) peak = std::max(peak, std::abs(x));
+  EXPECT_EQ(peak, 1.0f);
 }
 
 TEST(SpeechSegmenter, OptionsAreChecked) {

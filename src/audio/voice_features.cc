@@ -51,8 +51,9 @@ void VoiceFeatures::push(std::span<const float> samples, std::vector<VoiceFrameF
     VoiceFrameFeatures& frame = out.back();
     const float* middle = buffer_.data() + begin + kPast + kHop / 2;
     band_levels(middle - kWindow / 2, frame);
+    summarise(frame);
     pitch(middle - kPitchStep * (kPitchSamples + kMaxLag) / 2, frame);
-    if (n_frames_++ % kFineEvery == 0) tones(middle - kFineWindow / 2, frame);
+    if (n_frames_++ % kFineEvery == 0) tones(middle - kFineWindow / 2);
     frame.tone_similarity = similarity_;
   }
   buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(begin));
@@ -76,7 +77,35 @@ void VoiceFeatures::band_levels(const float* window, VoiceFrameFeatures& frame) 
     frame.bands_db[band] = to_db(kScale * sum);
   }
   frame.level_db = to_db(kScale * total);
+  frame.power = static_cast<float>(kScale * total);
 }
+
+void VoiceFeatures::summarise(VoiceFrameFeatures& frame) {
+  constexpr std::array<int, 4> kEdges = {0, 6, 13, VoiceFrameFeatures::kBands};
+  for (int third = 0; third < 3; ++third) {
+    const auto begin = frame.bands_db.begin() + kEdges[third], end = frame.bands_db.begin() + kEdges[third + 1];
+    frame.thirds_db[third] = std::accumulate(begin, end, 0.0f) / static_cast<float>(end - begin);
+  }
+  float change = 0;
+  for (std::size_t band = 0; band < frame.bands_db.size(); ++band) {
+    change += std::abs(frame.bands_db[band] - before_db_[0][band]);
+  }
+  frame.change_db = change / VoiceFrameFeatures::kBands;
+  before_db_ = {before_db_[1], frame.bands_db};
+}
+
+namespace {
+
+// Sum of x[t] * y[t]; eight accumulators, so that the compiler may use vectors.
+float dot(const float* x, const float* y, int n) {
+  std::array<float, 8> sums{};
+  for (int t = 0; t < n; t += 8) {
+    for (int lane = 0; lane < 8; ++lane) sums[lane] += x[t + lane] * y[t + lane];
+  }
+  return std::accumulate(sums.begin(), sums.end(), 0.0f);
+}
+
+}  // namespace
 
 // Normalised autocorrelation of the signal at 4 kHz (means of four samples: enough below 400 Hz).
 void VoiceFeatures::pitch(const float* window, VoiceFrameFeatures& frame) {
@@ -85,14 +114,12 @@ void VoiceFeatures::pitch(const float* window, VoiceFrameFeatures& frame) {
     const float* four = window + t * kPitchStep;
     x[t] = 0.25f * (four[0] + four[1] + four[2] + four[3]);
   }
-  float energy = 0, lagged = 0;
-  for (int t = 0; t < kPitchSamples; ++t) energy += x[t] * x[t];
-  for (int t = 0; t < kPitchSamples; ++t) lagged += x[t + kMinLag] * x[t + kMinLag];
+  static_assert(kPitchSamples % 8 == 0);
+  const float energy = dot(x.data(), x.data(), kPitchSamples);
+  float lagged = dot(x.data() + kMinLag, x.data() + kMinLag, kPitchSamples);
   int best_lag = kMinLag;
   for (int lag = kMinLag; lag <= kMaxLag; ++lag) {
-    float product = 0;
-    for (int t = 0; t < kPitchSamples; ++t) product += x[t] * x[t + lag];
-    const float correlation = product / (std::sqrt(energy * lagged) + 1e-9f);
+    const float correlation = dot(x.data(), x.data() + lag, kPitchSamples) / (std::sqrt(energy * lagged) + 1e-9f);
     if (correlation > frame.voicing + 0.02f) {  // octave errors downwards are as good a match: prefer short lags
       frame.voicing = correlation;
       best_lag = lag;
@@ -107,7 +134,7 @@ void VoiceFeatures::pitch(const float* window, VoiceFrameFeatures& frame) {
 
 // The log spectrum without its envelope: peaks of tones stay where they are while a note is held, the harmonics of a
 // voice glide.
-void VoiceFeatures::tones(const float* window, VoiceFrameFeatures&) {
+void VoiceFeatures::tones(const float* window) {
   fine_stft_.power({window, kFineWindow}, 1, fine_scratch_, fine_power_.data(), 1);
   std::array<float, kFineBins + 2 * kSmoothBins> log_power;
   for (std::size_t bin = 0; bin < log_power.size(); ++bin) log_power[bin] = std::log(fine_power_[bin] + 1e-7f);

@@ -12,8 +12,6 @@ namespace qasr {
 namespace {
 
 constexpr int kMinActive = 40;  // frames; a short word between pauses is not judged
-constexpr int kBands = VoiceFrameFeatures::kBands;
-constexpr int kLowBands = 6, kHighBands = 13;  // up to about 0.9 kHz; from about 2.9 kHz on
 
 class Moments {
  public:
@@ -29,16 +27,11 @@ class Moments {
   double n_ = 0, sum_ = 0, squares_ = 0;
 };
 
-float mean_of(std::span<const float> values) {
-  float sum = 0;
-  for (float value : values) sum += value;
-  return sum / static_cast<float>(values.size());
-}
-
 // What changes between 1 and 10 Hz: the mean over 50 ms less the mean over 500 ms.
 double modulation_db(std::span<const float> level_db) {
   const int n = static_cast<int>(level_db.size());
   std::vector<double> prefix(1, 0.0);
+  prefix.reserve(level_db.size() + 1);
   for (float value : level_db) prefix.push_back(prefix.back() + value);
   const auto mean_around = [&](int t, int half) {
     const int begin = std::max(0, t - half), end = std::min(n, t + half + 1);
@@ -53,46 +46,37 @@ double modulation_db(std::span<const float> level_db) {
 
 VoiceStatistics voice_statistics(std::span<const VoiceFrameFeatures* const> frames, std::span<const char> active) {
   VoiceStatistics statistics;
-  Moments level, power, low, high, similarity, voicing, slope, change, glide;
+  Moments power, similarity, voicing, slope, change;
   double n_held = 0, n_voiced = 0, n_steady = 0, n_pairs = 0;
-  std::vector<float> low_db, mid_db, high_db;
+  std::array<std::vector<float>, 3> thirds_db;
   for (std::size_t t = 0; t < frames.size(); ++t) {
     const VoiceFrameFeatures& frame = *frames[t];
-    const float low_level = mean_of(std::span(frame.bands_db).first(kLowBands));
-    const float mid_level = mean_of(std::span(frame.bands_db).subspan(kLowBands, kHighBands - kLowBands));
-    const float high_level = mean_of(std::span(frame.bands_db).subspan(kHighBands));
-    low_db.push_back(low_level);
-    mid_db.push_back(mid_level);
-    high_db.push_back(high_level);
-    power.add(std::pow(10.0, frame.level_db / 10));
+    for (std::size_t third = 0; third < 3; ++third) thirds_db[third].push_back(frame.thirds_db[third]);
+    power.add(frame.power);
     if (!active[t]) continue;
     ++statistics.n_active;
-    level.add(frame.level_db);
     similarity.add(frame.tone_similarity);
     n_held += frame.tone_similarity > 0.7f ? 1 : 0;
     voicing.add(frame.voicing);
     n_voiced += frame.voicing > 0.7f ? 1 : 0;
-    slope.add(low_level - high_level);
+    slope.add(frame.thirds_db[0] - frame.thirds_db[2]);
     if (t < 2 || !active[t - 2]) continue;
     const VoiceFrameFeatures& before = *frames[t - 2];
-    double sum = 0;
-    for (int band = 0; band < kBands; ++band) sum += std::abs(frame.bands_db[band] - before.bands_db[band]);
-    change.add(sum / kBands);
+    change.add(frame.change_db);
     const double octaves = std::abs(frame.pitch_octave - before.pitch_octave);
     if (frame.voicing < 0.7f || before.voicing < 0.7f || octaves > 0.3) continue;
     ++n_pairs;
     n_steady += octaves < 0.005 ? 1 : 0;
-    glide.add(octaves);
   }
   double n_quiet = 0;
   for (const VoiceFrameFeatures* frame : frames) {
-    n_quiet += std::pow(10.0, frame->level_db / 10) < 0.25 * power.mean() ? 1 : 0;
+    n_quiet += frame->power < 0.25 * power.mean() ? 1 : 0;
   }
   const double n_active = std::max(statistics.n_active, 1), n_frames = std::max<std::size_t>(frames.size(), 1);
   statistics.values = {static_cast<float>(n_quiet / n_frames),
-                       static_cast<float>(modulation_db(low_db)),
-                       static_cast<float>(modulation_db(mid_db)),
-                       static_cast<float>(modulation_db(high_db)),
+                       static_cast<float>(modulation_db(thirds_db[0])),
+                       static_cast<float>(modulation_db(thirds_db[1])),
+                       static_cast<float>(modulation_db(thirds_db[2])),
                        static_cast<float>(similarity.mean()),
                        static_cast<float>(n_held / n_active),
                        static_cast<float>(voicing.mean()),
