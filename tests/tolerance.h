@@ -37,4 +37,7 @@ inline constexpr float kQkv = 5e-5f;
 // Two backends that differ by kQkv may round a key or value to neighbouring bf16 numbers, 2^-8 apart relatively.
 inline constexpr float kAttentionBf16Cache = 2e-2f;
 
+// Log-probabilities down to about -40, in f32: sums of thousands of exponentials against f64.
+inline constexpr float kLogProb = 1e-5f;
+
 }  // namespace qasr::tolerance

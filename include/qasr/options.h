@@ -43,11 +43,13 @@ struct SchedulerOptions {
   /// Most sequences that decode together. More give more text per second and more time per token.
   /// 0: 8 on a CPU, 64 on a GPU. 1 transcribes one segment after the other.
   int max_batch = 0;
-  /// Most memory for keys and values of all sequences together. 0: half of what is available when it is first needed,
-  /// but no more than max_batch sequences can use. On a CPU only what is used counts as resident.
+  /// Most memory for keys and values of all sequences together. 0: half of what is available when the model is loaded,
+  /// but no more than max_batch sequences of common length use, or one of the model's full length. On a CPU only what
+  /// is used becomes resident.
   std::uint64_t kv_cache_bytes = 0;
-  /// Most rows (encoder or prompt) computed between two decode steps of a live request, so that preparing a long
-  /// segment does not make live text wait. 0: 104 on a CPU (8 s of audio), what the backend prefers on a GPU.
+  /// Most rows (audio tokens or prompt tokens) computed between two decode steps while somebody is live, so that
+  /// preparing a long segment does not make live text wait; also how soon a cancellation is noticed. Rounded up to whole
+  /// windows of the encoder (8 s, 104 rows). 0: 208 on a CPU, what the backend prefers on a GPU.
   int max_rows_between_steps = 0;
 };
 

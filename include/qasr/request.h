@@ -66,7 +66,7 @@ struct RequestOptions {
 
   // Callbacks, all optional. They run on the engine's scheduler thread, one at a time per engine, and must be quick:
   // everything else waits. They may call cancel() and try_push_segment() of any Request, and finish(); they must not
-  // call what waits (push_segment, wait, Session::transcribe), nor drop the last reference to the engine. If one
+  // call what waits (push_segment, wait, Session::transcribe: an error), nor drop the last reference to the engine. If one
   // throws, the request fails with that error.
   std::function<void(const TextUpdate&)> on_text{};
   std::function<void(std::size_t index, const Segment&)> on_segment{};  ///< in order

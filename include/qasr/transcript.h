@@ -20,6 +20,18 @@ struct Timings {
   int n_audio_tokens = 0;         ///< rows the encoder produced
   int n_prompt_tokens = 0;        ///< rows prefilled, audio tokens included
   int n_generated_tokens = 0;     ///< end token included
+
+  Timings& operator+=(const Timings& more) noexcept {
+    preprocessing_ms += more.preprocessing_ms;
+    audio_encoding_ms += more.audio_encoding_ms;
+    text_generation_ms += more.text_generation_ms;
+    prefill_ms += more.prefill_ms;
+    n_frames += more.n_frames;
+    n_audio_tokens += more.n_audio_tokens;
+    n_prompt_tokens += more.n_prompt_tokens;
+    n_generated_tokens += more.n_generated_tokens;
+    return *this;
+  }
 };
 
 /// One token of the text.

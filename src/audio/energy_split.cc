@@ -26,6 +26,15 @@ std::size_t quietest_window(std::span<const float> region, std::vector<double>& 
   return best;
 }
 
+std::size_t quietest_point(std::span<const float> region, std::vector<double>& prefix) {
+  if (region.size() > kWindowSamples) {
+    const std::size_t begin = quietest_window(region, prefix);
+    const auto window = region.subspan(begin, kWindowSamples);
+    return begin + static_cast<std::size_t>(std::min_element(window.begin(), window.end(), quieter) - window.begin());
+  }
+  return static_cast<std::size_t>(std::min_element(region.begin(), region.end(), quieter) - region.begin());
+}
+
 // Where to cut a recording whose current piece begins at `start`; in [start + 1, samples.size()].
 std::size_t find_boundary(std::span<const float> samples, std::size_t start, std::size_t max_piece_samples,
                           std::vector<double>& prefix) {
@@ -33,14 +42,15 @@ std::size_t find_boundary(std::span<const float> samples, std::size_t start, std
   const std::size_t left = limit - std::min(max_piece_samples, kSearchSamples);
   const std::size_t right = std::min(samples.size(), limit + kSearchSamples);
   if (right - left <= kWindowSamples) return limit;
-  const std::span<const float> region = samples.subspan(left, right - left);
-  const auto window = region.subspan(quietest_window(region, prefix), kWindowSamples);
-  const auto quietest = std::min_element(window.begin(), window.end(), quieter);
-  const auto boundary = static_cast<std::size_t>(&*quietest - samples.data());
-  return std::max(boundary, start + 1);
+  return std::max(left + quietest_point(samples.subspan(left, right - left), prefix), start + 1);
 }
 
 }  // namespace
+
+std::size_t quietest_point(std::span<const float> region) {
+  std::vector<double> prefix;
+  return quietest_point(region, prefix);
+}
 
 std::vector<AudioPiece> energy_split(std::span<const float> samples, std::size_t max_piece_samples) {
   if (max_piece_samples == 0) {

@@ -31,4 +31,8 @@ inline constexpr std::size_t kMinPieceSamples = 8000;
 /// @throws Error kInvalidArgument  max_piece_samples is 0
 std::vector<AudioPiece> energy_split(std::span<const float> samples, std::size_t max_piece_samples);
 
+/// Index of the quietest sample of the quietest 100 ms of a region (the first of each, by absolute value); of the whole
+/// region if it is shorter. The region is not empty.
+std::size_t quietest_point(std::span<const float> region);
+
 }  // namespace qasr

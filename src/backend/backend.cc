@@ -2,10 +2,12 @@
 #include "backend/backend.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
 #include "backend/op_checks.h"
+#include "base/available_memory.h"
 
 namespace qasr {
 namespace {
@@ -68,6 +70,32 @@ void Backend::cut_columns(ConstTensorView x, std::span<const ColumnRange> pieces
       std::fill(std::copy_n(from, piece.n_columns, to), to + width, 0.0f);
     }
   }
+}
+
+std::uint64_t Backend::available_bytes() const { return available_memory_bytes(); }
+
+void Backend::copy_kv_page(KvCache&, std::int32_t, std::int32_t) {
+  QASR_CHECK_MSG(false, "this backend does not copy cache pages");
+}
+
+void Backend::pick_log_probs(ConstTensorView logits, ConstTensorView ids, TensorView log_probs) {
+  check_pick_log_probs(logits, ids, log_probs);
+  std::vector<std::int32_t> chosen(static_cast<std::size_t>(logits.rows()));
+  std::vector<float> row(static_cast<std::size_t>(logits.cols())), picked(chosen.size());
+  download(ids, chosen.data());
+  for (std::size_t r = 0; r < chosen.size(); ++r) {
+    download(logits.slice_rows(static_cast<std::int64_t>(r), 1), row.data());
+    picked[r] = log_softmax_at(row, chosen[r]);
+  }
+  upload(picked.data(), log_probs);
+}
+
+float log_softmax_at(std::span<const float> logits, std::int32_t id) {
+  QASR_CHECK(id >= 0 && static_cast<std::size_t>(id) < logits.size());
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - largest);
+  return static_cast<float>(logits[static_cast<std::size_t>(id)] - largest - std::log(sum));
 }
 
 void Backend::embed_ids(const LinearWeight& table, ConstTensorView ids, TensorView y) {

@@ -194,6 +194,14 @@ class Backend {
   /// Errors: kOutOfMemory; kInvalidArgument if the backend has no caches of this dtype.
   virtual std::unique_ptr<KvCache> make_kv_cache(const KvCacheShape& shape) = 0;
 
+  /// Memory that allocate() and make_kv_cache() could still take, in bytes; an estimate. Default: the host's.
+  virtual std::uint64_t available_bytes() const;
+
+  /// Whether copy_kv_page() works. Without it, positions that share a page with others are computed again.
+  virtual bool copies_kv_pages() const { return false; }
+  /// Page `to` becomes a copy of page `from`, in all layers.
+  virtual void copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to);
+
   /// Elements (i32) of SequenceBatch::tables; 0: the backend needs none.
   virtual std::int64_t batch_table_size(const SequenceBatch& batch) const;
   ///   tables  [at least batch_table_size] i32
@@ -325,6 +333,14 @@ class Backend {
                              std::span<std::int32_t> ids) = 0;
   /// The same with ids in the backend's memory: [rows] i32.
   virtual void argmax_ids(ConstTensorView x, const LinearWeight& head, TensorView logits, TensorView ids);
+
+  /// log_probs[r] = logits[r][ids[r]] - log(sum over j of exp(logits[r][j])): log-softmax at one id of each row.
+  ///   logits [rows, vocab] f32    ids [rows] i32, in the backend's memory    log_probs [rows] f32
+  /// Numerics: exponentials relative to the row's maximum. Default: on the host, in f64, after a download.
+  virtual void pick_log_probs(ConstTensorView logits, ConstTensorView ids, TensorView log_probs);
 };
+
+/// logits[id] - log(sum of exp(logits)), in f64.
+float log_softmax_at(std::span<const float> logits, std::int32_t id);
 
 }  // namespace qasr

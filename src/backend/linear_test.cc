@@ -180,6 +180,28 @@ std::vector<std::int32_t> run_argmax(Backend& backend, const Case& c, const Floa
   return ids;
 }
 
+// log-softmax at one id per row; the reference's is the interface's default, in f64.
+TEST_P(LinearTest, PickedLogProbsAgreeWithReference) {
+  for (const auto& [rows, vocab] : {std::pair<std::int64_t, std::int64_t>{1, 1}, {3, 7}, {2, 1024}, {5, 4099}}) {
+    Floats logits = random_floats(static_cast<std::size_t>(rows * vocab), 5, 20.0f);
+    logits[0] = 300.0f;  // alone it is nearly certain
+    std::vector<std::int32_t> ids;
+    for (std::int64_t row = 0; row < rows; ++row) ids.push_back(static_cast<std::int32_t>(row * 97 % vocab));
+    const auto run = [&](Backend& backend) {
+      const Input input(backend, logits, {rows, vocab});
+      const auto memory = backend.allocate(ids.size() * 4);
+      const TensorView chosen(memory->data(), DType::kI32, {rows});
+      backend.upload(ids.data(), chosen);
+      const Output picked(backend, {rows});
+      backend.pick_log_probs(input, chosen, picked);
+      return picked.read();
+    };
+    const Floats expected = run(*reference_);
+    EXPECT_NEAR(expected[0], 0, 1e-6);
+    expect_close(run(*cpu_), expected, tolerance::kLogProb, std::to_string(vocab));
+  }
+}
+
 TEST_P(LinearTest, ArgmaxAgreesWithReference) {
   for (const Case& c : {Case{1, 1, 7}, {3, 7, 31}, {40, 255, 33}, {2, 4099, 64}, {17, 1543, 40}}) {
     const Floats x = random_floats(static_cast<std::size_t>(c.rows * c.in), 1);

@@ -46,6 +46,12 @@ inline void check_batch(const SequenceBatch& batch, std::int64_t rows, const KvC
   }
 }
 
+inline void check_pick_log_probs(ConstTensorView logits, ConstTensorView ids, ConstTensorView log_probs) {
+  QASR_CHECK(logits.dtype == DType::kF32 && logits.shape.rank() == 2 && logits.cols() > 0);
+  QASR_CHECK(ids.dtype == DType::kI32 && ids.shape == Shape({logits.rows()}));
+  check_vector(log_probs, logits.rows());
+}
+
 inline void check_linear(ConstTensorView x, const LinearWeight& w, TensorView y, DType act = DType::kF32) {
   QASR_CHECK(x.shape.rank() == 2);
   check_matrix(x, x.rows(), w.in_features(), act);

@@ -38,6 +38,8 @@ std::unique_ptr<Engine::Impl> load(const CheckpointFiles& files, const EngineOpt
   });
   impl->model = std::make_unique<Model>(files, config, packer);
   if (impl->packed_cache != nullptr) impl->packed_cache->finish(*impl->backend);
+  impl->scheduler = std::make_unique<Scheduler>(*impl->backend, *impl->model, options.scheduler,
+                                                kv_cache_dtype(options.kv_cache, options.weights));
   return impl;
 }
 

@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "engine/packed_cache.h"
+#include "engine/scheduler.h"
 #include "model/model.h"
 #include "qasr/engine.h"
 #include "weights/checkpoint_files.h"
@@ -19,6 +20,7 @@ struct Engine::Impl {
   std::unique_ptr<PackedCache> packed_cache;  // the backend's weights may lie in its file; null without one
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Model> model;
+  std::unique_ptr<Scheduler> scheduler;  // all that is transcribed; its own state changes, behind locks
 
   /// One line to the caller's log, if there is one.
   void log(std::string_view line) const {

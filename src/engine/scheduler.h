@@ -1,7 +1,7 @@
 // Scheduler: every segment of every request of one engine, over one model and one KV pool, on one thread.
 //
 //   loop: drop what was cancelled; admit waiting segments (priority, then the request with the fewest segments under
-//         way, then the order of arrival); prepare a bounded number of rows (log-mel, encoder, prompt); decode a step
+//         way, then the one served longest ago); prepare a bounded number of rows; decode a step; deliver what ended
 //
 // Sequences join and leave between decode steps. Memory is bounded by the KV pool: a sequence begins with pages for its
 // prompt and takes more as it grows; when none are left, the youngest of the lowest priority gives its pages back and
@@ -9,6 +9,7 @@
 // docs/scheduler.md explains the policy.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <thread>
@@ -18,50 +19,58 @@
 #include "base/mutex.h"
 #include "engine/batch_runner.h"
 #include "engine/request_state.h"
+#include "engine/segment_job.h"
 #include "model/model.h"
 #include "qasr/options.h"
-#include "qasr/request.h"
 
 namespace qasr {
-
-class SegmentJob;
 
 class Scheduler final : public RequestObserver {
  public:
   /// Borrows both. The thread starts with the first request.
+  /// @throws Error kInvalidArgument  a negative option
   Scheduler(Backend& backend, const Model& model, const SchedulerOptions& options, DType kv_dtype);
-  /// Ends all requests (kCancelled) and joins the thread. Not to be called from a callback.
-  ~Scheduler() override;
+  /// All requests must have ended (their handles hold the engine). Not to be called from a callback.
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+
+  const BatchLimits& limits() const { return runner_.limits(); }
 
   /// Makes the request known. Its segments are taken from its queue, its callbacks run on the scheduler's thread.
-  void add(const std::shared_ptr<RequestState>& request);
+  void add(const std::shared_ptr<RequestState>& request) QASR_EXCLUDES(mutex_);
 
-  /// Positions that one segment may use at most: the model's, or those of the KV pool if they are fewer.
-  std::int64_t max_segment_positions();
-
-  /// RequestObserver: something was pushed, finished or cancelled. Any thread.
-  void on_change() override;
+  void on_change() override QASR_EXCLUDES(mutex_);
+  void check_segment(const RequestSettings& settings, std::size_t n_samples) override;
+  bool is_scheduler_thread() const override { return thread_id_.load() == std::this_thread::get_id(); }
 
  private:
-  void thread_main();
-  bool wait_for_work();
-  void drop_ended();
-  void admit();
-  bool admit_one();
-  std::shared_ptr<RequestState> next_request();
-  void finish_runs();
-  void fail_all(const Error& error);
+  using Requests = std::vector<std::shared_ptr<RequestState>>;
 
+  void thread_main() QASR_EXCLUDES(mutex_);
+  bool wait_for_work() QASR_EXCLUDES(mutex_);
+  bool has_changed() const { return has_changed_.load(std::memory_order_relaxed); }
+  void drop_ended();
+  void drop_job(std::size_t index);
+  void admit();
+  bool begin_next(Priority priority);
+  void enqueue(DecodeRun& run);
+  void compute();
+  void handle_ended_runs();
+
+  const Model& model_;
   BatchRunner runner_;
-  const int max_batch_;
 
   // The scheduler's thread only.
-  std::vector<std::unique_ptr<SegmentJob>> jobs_;
+  Requests active_;                                // all that have not ended
+  std::vector<std::unique_ptr<SegmentJob>> jobs_;  // segments under way
+  std::vector<DecodeRun*> queue_;                  // their runs that wait for pages: live first, then the older
+  std::uint64_t n_served_ = 0;
 
+  std::atomic<std::thread::id> thread_id_{};
+  std::atomic<bool> has_changed_{false};
   Mutex mutex_;
   CondVar changed_;
-  std::vector<std::shared_ptr<RequestState>> requests_ QASR_GUARDED_BY(mutex_);
-  bool dirty_ QASR_GUARDED_BY(mutex_) = false;
+  Requests added_ QASR_GUARDED_BY(mutex_);
   bool stop_ QASR_GUARDED_BY(mutex_) = false;
   std::thread thread_ QASR_GUARDED_BY(mutex_);
 };

@@ -1,61 +1,97 @@
-// Session: checks the arguments, cuts the recording, transcribes segment by segment. Hop 2 of the walk.
-#include <algorithm>
-#include <cmath>
+// Session: cuts the recording, hands the segments to the scheduler and calls the caller back on its own thread. Hop 2 of
+// the walk.
+#include <deque>
 #include <string>
 #include <utility>
 
+#include "base/mutex.h"
 #include "engine/engine_impl.h"
+#include "engine/request_state.h"
+#include "engine/scheduler.h"
 #include "engine/segmenter.h"
-#include "engine/transcribe.h"
 #include "qasr/engine.h"
-#include "qasr/languages.h"
-#include "text/asr_output.h"
 
 namespace qasr {
 namespace {
 
-constexpr double kOfficialMaxSegment_s = 1200;
-constexpr double kMinSegment_s = 1;
+// Text on its way from the scheduler's thread to the caller's.
+class TextQueue {
+ public:
+  struct Entry {
+    std::size_t segment = 0;
+    std::string piece;
+  };
+  void push(Entry entry) QASR_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    entries_.push_back(std::move(entry));
+    changed_.notify_all();
+  }
+  void close() QASR_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
+  }
+  /// False when nothing more will come.
+  bool pop(Entry& entry) QASR_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    while (entries_.empty() && !closed_) changed_.wait(mutex_);
+    if (entries_.empty()) return false;
+    entry = std::move(entries_.front());
+    entries_.pop_front();
+    return true;
+  }
 
-[[noreturn]] void bad_argument(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<Entry> entries_ QASR_GUARDED_BY(mutex_);
+  bool closed_ QASR_GUARDED_BY(mutex_) = false;
+};
 
-std::string resolve_language(const std::string& language) {
-  if (language.empty() || language == "auto") return "";
-  const std::optional<Language> found = find_language(language);
-  if (!found) {
-    std::string known;
-    for (const Language& entry : languages()) {
-      known += (known.empty() ? "" : ", ") + std::string(entry.name) + " (" + std::string(entry.code) + ")";
+// A request whose samples are borrowed, so that long recordings are not copied.
+class BorrowingRequest {
+ public:
+  BorrowingRequest(Scheduler& scheduler, RequestOptions options)
+      : state_(std::make_shared<RequestState>(std::move(options), scheduler)) {
+    if (scheduler.is_scheduler_thread()) {
+      throw Error(ErrorCode::kInvalidArgument, "Session::transcribe in a callback would wait for itself");
     }
-    bad_argument("unknown language \"" + language + "\", expected auto or one of " + known);
+    scheduler.add(state_);
   }
-  return std::string(found->name);
-}
-
-double resolve_max_segment(double requested_s, const ModelConfig& config) {
-  if (std::isnan(requested_s) || requested_s < 0 || (requested_s > 0 && requested_s < kMinSegment_s)) {
-    bad_argument("max_segment_s is " + std::to_string(requested_s) + ", expected 0 or at least 1");
+  ~BorrowingRequest() {
+    state_->cancel();
+    state_->wait_for_end();
   }
-  if (requested_s > 0) return requested_s;
-  return config.recommended_max_segment_s > 0 ? config.recommended_max_segment_s : kOfficialMaxSegment_s;
-}
+  BorrowingRequest(const BorrowingRequest&) = delete;
+  RequestState& operator*() const { return *state_; }
+  RequestState* operator->() const { return state_.get(); }
 
-void check_samples(std::span<const float> samples) {
-  const auto bad = std::find_if(samples.begin(), samples.end(), [](float x) { return !std::isfinite(x); });
-  if (bad == samples.end()) return;
-  bad_argument("sample " + std::to_string(bad - samples.begin()) + " is " + std::to_string(*bad) +
-               ", expected finite numbers");
+ private:
+  std::shared_ptr<RequestState> state_;
+};
+
+// Passes text on with what stands between segments. Text that was withdrawn after it was shown stays shown.
+void forward_text(TextQueue& queue, const std::function<void(std::string_view)>& on_text) {
+  std::string shown;
+  std::size_t current = 0;
+  TextQueue::Entry entry;
+  while (queue.pop(entry)) {
+    const bool begins = entry.segment != current || shown.empty();
+    current = entry.segment;
+    const std::string piece = (begins ? segment_separator(shown, entry.piece) : "") + entry.piece;
+    shown += piece;
+    on_text(piece);
+  }
 }
 
 }  // namespace
 
 struct Session::Impl {
   std::shared_ptr<const Engine> engine;
-  SegmentWorkspace workspace;
 };
 
 Session::Session(std::shared_ptr<const Engine> engine) : impl_(std::make_unique<Impl>()) {
-  if (engine == nullptr) bad_argument("Session: the engine is null");
+  if (engine == nullptr) throw Error(ErrorCode::kInvalidArgument, "Session: the engine is null");
   impl_->engine = std::move(engine);
 }
 Session::~Session() = default;
@@ -64,40 +100,31 @@ Session& Session::operator=(Session&&) noexcept = default;
 
 Transcript Session::transcribe(std::span<const float> samples, const TranscribeOptions& options) {
   const Engine::Impl& engine = impl_->engine->impl();
-  if (options.max_tokens < 0) {
-    bad_argument("max_tokens is " + std::to_string(options.max_tokens) + ", expected 0 or more");
-  }
   check_samples(samples);
-  const double max_segment_s = resolve_max_segment(options.max_segment_s, engine.model->config());
-  SegmentOptions segment_options{.forced_language = resolve_language(options.language),
-                                 .context = options.context,
-                                 .max_tokens = options.max_tokens,
-                                 .pad_short_clips = options.pad_short_clips,
-                                 .short_clip_padding = options.short_clip_padding};
+  const std::vector<SegmentSpan> segments =
+      split_segments(samples, resolve_max_segment_s(options.max_segment_s, engine.model->config()));
 
-  Transcript transcript;
-  transcript.duration_s = static_cast<double>(samples.size()) / kSampleRate;
-  std::vector<std::string> spoken;
-  const std::vector<SegmentSpan> segments = split_segments(samples, max_segment_s);
-  if (segments.size() > 1) segment_options.pad_short_clips = true;  // the official package pads pieces it has cut
-  for (const SegmentSpan& span : segments) {
-    bool first_piece = true;
-    if (options.on_text) {
-      segment_options.on_text = [&](std::string_view piece) {
-        if (!std::exchange(first_piece, false)) return options.on_text(piece);
-        options.on_text(segment_separator(transcript.text, piece) + std::string(piece));
-      };
-    }
-    Segment segment = transcribe_segment(engine, samples.subspan(span.first_sample, span.n_samples), segment_options,
-                                         impl_->workspace, transcript.timings);
-    segment.start_s = static_cast<double>(span.first_sample) / kSampleRate;
-    segment.end_s = static_cast<double>(span.first_sample + span.n_samples) / kSampleRate;
-    transcript.text += segment_separator(transcript.text, segment.text) + segment.text;
-    transcript.truncated = transcript.truncated || segment.truncated;
-    spoken.push_back(segment.language);
-    transcript.segments.push_back(std::move(segment));
+  TextQueue queue;
+  RequestOptions request_options{.transcribe = options,
+                                 .max_waiting_segments = std::max(1, static_cast<int>(segments.size()))};
+  if (segments.size() > 1) request_options.transcribe.pad_short_clips = true;  // the official package pads cut pieces
+  request_options.on_end = [&](RequestStatus, const Error*) { queue.close(); };
+  if (options.on_text) {
+    request_options.on_text = [&](const TextUpdate& update) {
+      if (!update.replaces) queue.push({update.segment, std::string(update.piece)});
+    };
   }
-  transcript.language = join_languages(spoken);
+  BorrowingRequest request(*engine.scheduler, std::move(request_options));
+  for (const SegmentSpan& span : segments) {
+    request->push({.samples = samples.subspan(span.first_sample, span.n_samples),
+                   .start_s = static_cast<double>(span.first_sample) / kSampleRate},
+                  false);
+  }
+  request->finish();
+  if (options.on_text) forward_text(queue, options.on_text);
+  request->wait_for_end();
+  Transcript transcript = request->take_transcript();
+  transcript.duration_s = static_cast<double>(samples.size()) / kSampleRate;
   return transcript;
 }
 

@@ -13,19 +13,6 @@ constexpr MatrixRole kRole = MatrixRole::kEncoder;
 
 }  // namespace
 
-struct AudioEncoder::Chunk {
-  const AudioFeatures* features;
-  int first_frame;
-  int n_frames;  // valid frames
-  int n_tokens;  // valid tokens
-};
-
-struct AudioEncoder::Window {
-  std::vector<Chunk> chunks;
-  int width = 0;  // frames each chunk is padded to
-  std::int64_t n_tokens = 0;
-};
-
 std::vector<float> sinusoidal_positions(int n_positions, int dim) {
   const int half = dim / 2;
   std::vector<float> table(static_cast<std::size_t>(n_positions) * static_cast<std::size_t>(dim));
@@ -96,18 +83,24 @@ void AudioEncoder::forward(std::span<const AudioFeatures> features, ShortClipPad
   const TensorView rows = out.resize(backend_, {n_tokens, config_.output_dim});
 
   std::int64_t first_row = 0;
-  for (std::size_t begin = 0; begin < windows.size();) {
-    std::int64_t group_tokens = windows[begin].n_tokens;
-    std::size_t end = begin + 1;
-    while (end < windows.size() && windows[end].width == windows[begin].width &&
-           group_tokens + windows[end].n_tokens <= backend_.preferred_rows()) {
-      group_tokens += windows[end++].n_tokens;
-    }
-    encode_group(std::span(windows).subspan(begin, end - begin), first_row, workspace,
-                 rows.slice_rows(first_row, group_tokens), tap);
+  for (std::span<const Window> left = windows; !left.empty();) {
+    const std::span<const Window> group = left.first(count_windows(left, backend_.preferred_rows()));
+    std::int64_t group_tokens = 0;
+    for (const Window& window : group) group_tokens += window.n_tokens;
+    encode_group(group, first_row, workspace, rows.slice_rows(first_row, group_tokens), tap);
     first_row += group_tokens;
-    begin = end;
+    left = left.subspan(group.size());
   }
+}
+
+std::size_t AudioEncoder::count_windows(std::span<const Window> windows, std::int64_t max_rows) {
+  std::int64_t n_rows = windows.front().n_tokens;
+  std::size_t count = 1;
+  while (count < windows.size() && windows[count].width == windows[0].width &&
+         n_rows + windows[count].n_tokens <= max_rows) {
+    n_rows += windows[count++].n_tokens;
+  }
+  return count;
 }
 
 // Windows start at multiples of n_window_infer frames; all chunks of a recording are padded to its longest chunk.

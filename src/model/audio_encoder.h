@@ -62,6 +62,29 @@ class AudioEncoder {
   void forward(std::span<const LogMelSpectrogram* const> features, ShortClipPadding padding,
                EncoderWorkspace& workspace, DeviceTensor& out, const EncoderTap& tap = {}) const;
 
+  /// 100 frames or fewer of one recording.
+  struct Chunk {
+    const AudioFeatures* features;
+    int first_frame;
+    int n_frames;  ///< valid frames
+    int n_tokens;  ///< valid tokens
+  };
+  /// Chunks that attend to each other.
+  struct Window {
+    std::vector<Chunk> chunks;
+    int width = 0;  ///< frames each chunk is padded to
+    std::int64_t n_tokens = 0;
+  };
+
+  /// The work of forward() in pieces: the windows of all recordings in order. Refers to `features`.
+  std::vector<Window> cut_windows(std::span<const AudioFeatures> features, ShortClipPadding padding) const;
+  /// How many of these windows share one pass: at least one, as many as are of one width and have max_rows rows.
+  static std::size_t count_windows(std::span<const Window> windows, std::int64_t max_rows);
+  /// Encodes windows of one width in one pass.    out [sum of n_tokens, output_dim] f32
+  void encode_windows(std::span<const Window> windows, EncoderWorkspace& workspace, TensorView out) const {
+    encode_group(windows, 0, workspace, out, {});
+  }
+
   const AudioEncoderConfig& config() const { return config_; }
 
  private:
@@ -73,10 +96,6 @@ class AudioEncoder {
     std::unique_ptr<LinearWeight> fc1;                        // [d_ff, d_model]
     std::unique_ptr<LinearWeight> fc2;                        // [d_model, d_ff]
   };
-  struct Chunk;   // 100 frames or fewer of one recording
-  struct Window;  // chunks that attend to each other
-
-  std::vector<Window> cut_windows(std::span<const AudioFeatures> features, ShortClipPadding padding) const;
   void encode_group(std::span<const Window> windows, std::int64_t first_row, EncoderWorkspace& workspace,
                     TensorView out, const EncoderTap& tap) const;
   void fill_chunks(std::span<const Window> windows, EncoderWorkspace& workspace, TensorView chunks) const;

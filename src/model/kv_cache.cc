@@ -1,16 +1,10 @@
 #include "model/kv_cache.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 namespace qasr {
-namespace {
-
-int pages_for(std::int64_t n_positions) {
-  return static_cast<int>((n_positions + KvPool::kPageTokens - 1) / KvPool::kPageTokens);
-}
-
-}  // namespace
 
 DType kv_cache_dtype(KvCacheFormat format, WeightFormat weights) {
   const bool exact = format == KvCacheFormat::kF32 || (format == KvCacheFormat::kAuto && weights == WeightFormat::kF32);
@@ -25,6 +19,7 @@ KvPool::KvPool(Backend& backend, const TextDecoderConfig& config, std::int64_t n
                                   .page_tokens = kPageTokens,
                                   .n_pages = n_pages_,
                                   .dtype = dtype});
+  n_owners_.assign(static_cast<std::size_t>(n_pages_), 0);
   for (int page = n_pages_ - 1; page >= 0; --page) free_.push_back(page);  // low numbers are handed out first
 }
 
@@ -33,8 +28,12 @@ std::size_t KvPool::bytes_per_position(const TextDecoderConfig& config, DType dt
          static_cast<std::size_t>(config.head_dim) * dtype_bytes(dtype);
 }
 
+void KvPool::release(std::int32_t page) {
+  if (--n_owners_[static_cast<std::size_t>(page)] == 0) free_.push_back(page);
+}
+
 KvSequence::~KvSequence() {
-  if (pool_ != nullptr) pool_->free_.insert(pool_->free_.end(), pages_.rbegin(), pages_.rend());
+  for (auto page = pages_.rbegin(); page != pages_.rend(); ++page) pool_->release(*page);
 }
 
 KvSequence::KvSequence(KvSequence&& other) noexcept
@@ -50,7 +49,7 @@ KvSequence& KvSequence::operator=(KvSequence&& other) noexcept {
 }
 
 void KvSequence::reserve(int n_positions) {
-  const std::size_t needed = static_cast<std::size_t>(pages_for(n_positions));
+  const std::size_t needed = static_cast<std::size_t>(KvPool::pages_for(n_positions));
   if (needed <= pages_.size()) return;
   const std::size_t missing = needed - pages_.size();
   std::vector<std::int32_t>& free = pool_->free_;
@@ -60,7 +59,21 @@ void KvSequence::reserve(int n_positions) {
                                              " of " + std::to_string(pool_->n_pages_) + " are free");
   }
   pages_.insert(pages_.end(), free.rbegin(), free.rbegin() + static_cast<std::ptrdiff_t>(missing));
+  for (std::size_t index = pages_.size() - missing; index < pages_.size(); ++index) {
+    ++pool_->n_owners_[static_cast<std::size_t>(pages_[index])];
+  }
   free.resize(free.size() - missing);
+}
+
+void KvSequence::share_pages(std::span<const std::int32_t> pages) {
+  QASR_CHECK(length_ == 0);
+  pages_.resize(std::max(pages_.size(), pages.size()), -1);
+  for (std::size_t index = 0; index < pages.size(); ++index) {
+    ++pool_->n_owners_[static_cast<std::size_t>(pages[index])];
+    if (pages_[index] >= 0) pool_->release(pages_[index]);
+    pages_[index] = pages[index];
+  }
+  length_ = static_cast<int>(pages.size()) * KvPool::kPageTokens;
 }
 
 void KvSequence::truncate(int n_positions) {

@@ -29,6 +29,9 @@ class KvSequence {
   /// Makes room for `n_positions` positions in all.
   /// @throws Error kOutOfMemory  the pool has too few free pages (the message says how many); nothing is taken then
   void reserve(int n_positions);
+  /// Begins an empty sequence with the positions of full pages that other sequences hold as well. They replace the
+  /// first pages reserved so far; nobody may write to them from now on.
+  void share_pages(std::span<const std::int32_t> pages);
   /// Forgets positions from `n_positions` on; pages stay reserved.
   void truncate(int n_positions);
   /// Counts positions that an operation has appended.
@@ -54,15 +57,23 @@ class KvPool {
 
   KvCache& cache() { return *cache_; }
   std::int64_t n_positions() const { return static_cast<std::int64_t>(n_pages_) * kPageTokens; }
+  int n_pages() const { return n_pages_; }
   int n_free_pages() const { return static_cast<int>(free_.size()); }
+  /// Pages that n positions take.
+  static int pages_for(std::int64_t n_positions) {
+    return static_cast<int>((n_positions + kPageTokens - 1) / kPageTokens);
+  }
 
   /// Bytes one position takes.
   static std::size_t bytes_per_position(const TextDecoderConfig& config, DType dtype);
 
  private:
   friend class KvSequence;
+  void release(std::int32_t page);
+
   int n_pages_;
   std::vector<std::int32_t> free_;
+  std::vector<std::int32_t> n_owners_;  // [n_pages] sequences that hold the page
   std::unique_ptr<KvCache> cache_;
 };
 

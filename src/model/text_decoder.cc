@@ -74,9 +74,8 @@ std::size_t TextDecoder::step_weight_bytes() const {
   return bytes;
 }
 
-void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
-                          std::span<std::int32_t> next_ids) const {
-  QASR_CHECK(!inputs.empty() && next_ids.size() == inputs.size());
+// Checks the inputs, reserves their positions and fills the tables of RoPE.
+void TextDecoder::make_room(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const {
   std::int64_t n_positions = 0;
   for (const PrefillInput& input : inputs) {
     const auto n_audio = std::count(input.ids.begin(), input.ids.end(), audio_token_id_);
@@ -89,6 +88,28 @@ void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace
     n_positions = std::max<std::int64_t>(n_positions, input.sequence->capacity());
   }
   grow_rope(n_positions, workspace);
+}
+
+void TextDecoder::extend(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const {
+  QASR_CHECK(!inputs.empty());
+  make_room(inputs, workspace);
+  std::vector<Part> parts;
+  for (std::size_t index = 0; index < inputs.size(); ++index) {
+    const PrefillInput& input = inputs[index];
+    parts.push_back({.input = index,
+                     .n_ids = input.ids.size(),
+                     .n_audio_rows = input.audio.shape.rank() == 2 ? input.audio.rows() : 0,
+                     .source = &input});
+  }
+  embed_parts(parts, workspace);
+  run_layers(upload_batch(workspace), inputs[0].sequence->pool().cache(), workspace);
+  for (const Part& part : parts) part.source->sequence->advance(static_cast<int>(part.n_ids));
+}
+
+void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
+                          std::span<std::int32_t> next_ids) const {
+  QASR_CHECK(!inputs.empty() && next_ids.size() == inputs.size());
+  make_room(inputs, workspace);
 
   const TensorView last = workspace.last.resize(backend_, {static_cast<std::int64_t>(inputs.size()), config_.hidden});
   std::int64_t n_finished = 0;
@@ -203,10 +224,18 @@ void TextDecoder::enqueue_step(std::span<KvSequence* const> sequences, DecoderWo
   backend_.run_recorded(step_key(batch, cache, workspace), std::cref(operations));
   for (KvSequence* sequence : sequences) sequence->advance(1);
   workspace.reads->push(workspace.next_ids.view());
+  if (!workspace.want_log_probs) return;
+  backend_.pick_log_probs(workspace.logits.view(), workspace.next_ids.view(),
+                          workspace.log_probs.resize(backend_, {n_sequences}));
+  workspace.reads->push(workspace.log_probs.view());
 }
 
-void TextDecoder::read_step(DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const {
+void TextDecoder::read_step(DecoderWorkspace& workspace, std::span<std::int32_t> next_ids,
+                            std::span<float> log_probs) const {
   workspace.reads->pop(next_ids.data());
+  if (!workspace.want_log_probs) return;
+  QASR_CHECK(log_probs.size() == next_ids.size());
+  workspace.reads->pop(log_probs.data());
 }
 
 // Everything the operations of a decode step depend on, besides the contents of tensors.

@@ -30,6 +30,7 @@ struct DecoderWorkspace {
   DeviceTensor last;                // [n_sequences, hidden]
   DeviceTensor logits;              // [n_sequences, vocab]
   DeviceTensor next_ids;            // [n_sequences] i32
+  DeviceTensor log_probs;           // [n_sequences], of next_ids; only with want_log_probs
   DeviceTensor tables;              // SequenceBatch::tables
   DeviceTensor rope_cos, rope_sin;  // [n_positions, head_dim / 2]
   std::int64_t rope_positions = 0;  // rows of the tables that are filled
@@ -38,7 +39,8 @@ struct DecoderWorkspace {
   std::vector<std::int32_t> row_begin, n_past, ids, rows;
   std::vector<std::span<const std::int32_t>> pages;
 
-  std::unique_ptr<ReadQueue> reads;  // next_ids of the steps that were enqueued
+  std::unique_ptr<ReadQueue> reads;  // next_ids, and log_probs if wanted, of the steps that were enqueued
+  bool want_log_probs = false;       // the caller's choice; may change when no step is under way
 };
 
 /// One sequence of a prefill call.
@@ -59,6 +61,10 @@ class TextDecoder {
   void prefill(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
                std::span<std::int32_t> next_ids) const;
 
+  /// The rows of prefill alone, in one pass: no choice of next ids. What a sequence's positions hold does not depend on
+  /// how its ids are spread over calls.
+  void extend(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const;
+
   /// Appends one id to every sequence.
   ///   ids, next_ids  [sequences.size()], may be the same memory
   void decode_step(std::span<KvSequence* const> sequences, std::span<const std::int32_t> ids,
@@ -70,7 +76,9 @@ class TextDecoder {
   /// start_steps have the same sequences in the same order.
   void start_steps(std::span<const std::int32_t> ids, DecoderWorkspace& workspace) const;
   void enqueue_step(std::span<KvSequence* const> sequences, DecoderWorkspace& workspace) const;
-  void read_step(DecoderWorkspace& workspace, std::span<std::int32_t> next_ids) const;
+  ///   log_probs  [n_sequences] if the workspace wants them: log-softmax of the logits at next_ids
+  void read_step(DecoderWorkspace& workspace, std::span<std::int32_t> next_ids,
+                 std::span<float> log_probs = {}) const;
   /// Steps worth enqueuing before the first is read.
   int run_ahead_steps() const { return backend_.run_ahead_steps(); }
 
@@ -91,6 +99,7 @@ class TextDecoder {
 
   struct Part;  // rows of one prompt that share a pass
 
+  void make_room(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const;
   std::vector<Part> next_pass(std::span<const PrefillInput> inputs, Part& cursor) const;
   void embed_parts(std::span<const Part> parts, DecoderWorkspace& workspace) const;
   SequenceBatch upload_batch(DecoderWorkspace& workspace) const;

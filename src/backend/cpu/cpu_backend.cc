@@ -48,6 +48,12 @@ std::unique_ptr<KvCache> CpuBackend::make_kv_cache(const KvCacheShape& shape) {
   return std::make_unique<PagedKvCache>(shape, context_.isa);
 }
 
+void CpuBackend::copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to) {
+  const std::int32_t pages[] = {from, to};
+  check_indices(pages, cache.shape().n_pages);
+  static_cast<PagedKvCache&>(cache).copy_page(from, to);
+}
+
 std::string CpuBackend::packed_layout() const {
   constexpr int kVersion =
       1;  // grows with every change of what packed_matrix.cc, pack_quantized.cc or quant_blocks.cc make

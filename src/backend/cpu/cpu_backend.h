@@ -35,6 +35,8 @@ class CpuBackend final : public Backend {
   void upload(const void* host, TensorView destination) override;
   void download(ConstTensorView source, void* host) override;
   std::unique_ptr<KvCache> make_kv_cache(const KvCacheShape& shape) override;
+  bool copies_kv_pages() const override { return true; }
+  void copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to) override;
 
   std::unique_ptr<LinearWeight> make_linear(std::span<const HostTensor> matrices, std::span<const HostTensor> biases,
                                             WeightFormat format) override;
@@ -64,6 +66,7 @@ class CpuBackend final : public Backend {
                         TensorView y) override;
   void argmax_logits(ConstTensorView x, const LinearWeight& head, TensorView logits,
                      std::span<std::int32_t> ids) override;
+  void pick_log_probs(ConstTensorView logits, ConstTensorView ids, TensorView log_probs) override;
 
  private:
   ThreadPool pool_;

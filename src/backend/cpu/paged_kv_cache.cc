@@ -1,5 +1,7 @@
 #include "backend/cpu/paged_kv_cache.h"
 
+#include <cstring>
+
 namespace qasr::cpu {
 
 PagedKvCache::PagedKvCache(const KvCacheShape& shape, const isa::KernelTable& isa)
@@ -55,6 +57,12 @@ void PagedKvCache::append(int layer, std::int32_t page, std::size_t kv_head, std
   } else {
     append_as(reinterpret_cast<float*>(memory), slot, key, value, [](float v) { return v; });
   }
+}
+
+void PagedKvCache::copy_page(std::int32_t from, std::int32_t to) noexcept {
+  const std::size_t bytes =
+      static_cast<std::size_t>(shape().n_kv_heads) * (key_elements_ + value_elements_) * element_bytes_;
+  for (int layer = 0; layer < shape().n_layers; ++layer) std::memmove(at(layer, to, 0), at(layer, from, 0), bytes);
 }
 
 }  // namespace qasr::cpu

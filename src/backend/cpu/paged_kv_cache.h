@@ -21,6 +21,9 @@ class PagedKvCache final : public KvCache {
   void append(int layer, std::int32_t page, std::size_t kv_head, std::size_t slot, const float* key,
               const float* value) noexcept;
 
+  /// Page `to` becomes a copy of page `from` in all layers.
+  void copy_page(std::int32_t from, std::int32_t to) noexcept;
+
   std::size_t key_elements() const { return key_elements_; }
   std::size_t value_elements() const { return value_elements_; }
 

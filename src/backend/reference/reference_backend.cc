@@ -1,8 +1,11 @@
 // Memory and weights of the reference backend; operations are in files of their own.
 #include "backend/reference/reference_backend.h"
 
+#include <algorithm>
 #include <cstring>
+#include <memory>
 #include <new>
+#include <string>
 
 #include "backend/op_checks.h"
 #include "backend/reference/quantized.h"
@@ -53,8 +56,12 @@ Cache::Cache(const KvCacheShape& shape) : KvCache(shape) {
   const std::size_t elements = static_cast<std::size_t>(shape.n_layers) * static_cast<std::size_t>(shape.n_pages) *
                                static_cast<std::size_t>(shape.page_tokens) *
                                static_cast<std::size_t>(shape.n_kv_heads) * static_cast<std::size_t>(shape.head_dim);
-  keys_.resize(elements);
-  values_.resize(elements);
+  try {
+    keys_ = std::make_unique_for_overwrite<float[]>(elements);
+    values_ = std::make_unique_for_overwrite<float[]>(elements);
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::kOutOfMemory, "cannot allocate a KV cache of " + std::to_string(8 * elements) + " bytes");
+  }
 }
 
 std::size_t Cache::at(int layer, std::int32_t page, int slot, int kv_head) const {
@@ -84,6 +91,18 @@ void ReferenceBackend::download(ConstTensorView source, void* host) {
 
 std::unique_ptr<KvCache> ReferenceBackend::make_kv_cache(const KvCacheShape& shape) {
   return std::make_unique<Cache>(shape);
+}
+
+void ReferenceBackend::copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to) {
+  Cache& memory = static_cast<Cache&>(cache);
+  const KvCacheShape& s = cache.shape();
+  check_indices(std::vector<std::int32_t>{from, to}, s.n_pages);
+  const auto n = static_cast<std::size_t>(s.page_tokens) * static_cast<std::size_t>(s.n_kv_heads) *
+                 static_cast<std::size_t>(s.head_dim);
+  for (int layer = 0; layer < s.n_layers; ++layer) {
+    std::copy_n(memory.key(layer, from, 0, 0), n, memory.key(layer, to, 0, 0));
+    std::copy_n(memory.value(layer, from, 0, 0), n, memory.value(layer, to, 0, 0));
+  }
 }
 
 std::unique_ptr<LinearWeight> ReferenceBackend::make_linear(std::span<const HostTensor> matrices,

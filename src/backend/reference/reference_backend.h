@@ -45,21 +45,21 @@ class Cache final : public KvCache {
  public:
   explicit Cache(const KvCacheShape& shape);
   float* key(int layer, std::int32_t page, int slot, int kv_head) {
-    return keys_.data() + at(layer, page, slot, kv_head);
+    return keys_.get() + at(layer, page, slot, kv_head);
   }
   float* value(int layer, std::int32_t page, int slot, int kv_head) {
-    return values_.data() + at(layer, page, slot, kv_head);
+    return values_.get() + at(layer, page, slot, kv_head);
   }
   const float* key(int layer, std::int32_t page, int slot, int kv_head) const {
-    return keys_.data() + at(layer, page, slot, kv_head);
+    return keys_.get() + at(layer, page, slot, kv_head);
   }
   const float* value(int layer, std::int32_t page, int slot, int kv_head) const {
-    return values_.data() + at(layer, page, slot, kv_head);
+    return values_.get() + at(layer, page, slot, kv_head);
   }
 
  private:
   std::size_t at(int layer, std::int32_t page, int slot, int kv_head) const;
-  std::vector<float> keys_, values_;
+  std::unique_ptr<float[]> keys_, values_;  // not filled: untouched pages cost no physical memory
 };
 
 class ReferenceBackend final : public Backend {
@@ -70,6 +70,8 @@ class ReferenceBackend final : public Backend {
   void upload(const void* host, TensorView destination) override;
   void download(ConstTensorView source, void* host) override;
   std::unique_ptr<KvCache> make_kv_cache(const KvCacheShape& shape) override;
+  bool copies_kv_pages() const override { return true; }
+  void copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to) override;
 
   std::unique_ptr<LinearWeight> make_linear(std::span<const HostTensor> matrices, std::span<const HostTensor> biases,
                                             WeightFormat format) override;

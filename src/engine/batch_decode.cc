@@ -1,0 +1,141 @@
+// Decode steps of all runs that are ready, hop 9 of the walk. The choice is the backend's, or the host's for runs with
+// penalties or temperature.
+#include <algorithm>
+#include <exception>
+
+#include "engine/batch_runner.h"
+#include "engine/stopwatch.h"
+
+namespace qasr {
+namespace {
+
+constexpr int kBurstSteps = 16;  // before the scheduler looks around again, on backends that run ahead
+
+}  // namespace
+
+// Pages for n_steps more ids of every run that decodes, or for one; takes them from the youngest if need be. Returns
+// the number of steps there is room for; 0: no run is left.
+int BatchRunner::make_room_for_steps(int n_steps) {
+  while (!decoding_.empty()) {
+    int missing = 0;
+    for (const DecodeRun* run : decoding_) {
+      missing += std::max(0, KvPool::pages_for(run->sequence->length() + n_steps) -
+                                 static_cast<int>(run->sequence->pages().size()));
+    }
+    if (make_free(missing)) {
+      for (DecodeRun* run : decoding_) run->sequence->reserve(run->sequence->length() + n_steps);
+      return n_steps;
+    }
+    if (n_steps > 1) {
+      n_steps = 1;
+      continue;
+    }
+    DecodeRun* victim = nullptr;
+    for (DecodeRun* run : runs_) {
+      if (run->end != RunEnd::kNone) continue;
+      const bool lower = victim == nullptr || run->priority < victim->priority ||
+                         (run->priority == victim->priority && run->order > victim->order);
+      if (lower) victim = run;
+    }
+    if (runs_.size() == 1) {
+      const Error error(ErrorCode::kOutOfMemory, "KV cache: its " + std::to_string(pool_->n_positions()) +
+                                                     " positions are too few for one segment; raise kv_cache_bytes");
+      end_run(*victim, RunEnd::kFailed, &error);
+      return 0;
+    }
+    displace(*victim);
+    displaced_.push_back(victim);
+  }
+  return 0;
+}
+
+void BatchRunner::decode() {
+  if (decoding_.empty()) return;
+  const int ahead = model_.decoder().run_ahead_steps();
+  int n_steps = ahead == 0 ? 1 : has_preparation() ? ahead + 1 : kBurstSteps;
+  for (const DecodeRun* run : decoding_) {
+    if (!run->chooser.takes_most_likely()) n_steps = 1;
+    n_steps = std::min(n_steps, run->max_tokens - static_cast<int>(run->ids.size()));
+  }
+  n_steps = make_room_for_steps(std::max(1, n_steps));
+  if (n_steps == 0) return;
+  try {
+    run_steps(n_steps);
+  } catch (const Error& error) {
+    decode_workspace_.reads.reset();  // steps under way are not read
+    for (DecodeRun* run : std::vector<DecodeRun*>(decoding_)) {
+      if (run->end == RunEnd::kNone) end_run(*run, RunEnd::kFailed, &error);
+    }
+  }
+  std::erase_if(decoding_, [](const DecodeRun* run) { return run->end != RunEnd::kNone; });
+}
+
+void BatchRunner::run_steps(int n_steps) {
+  const Stopwatch stopwatch;
+  const TextDecoder& decoder = model_.decoder();
+  const std::vector<DecodeRun*> runs = decoding_;
+  std::vector<KvSequence*> sequences;
+  std::vector<std::int32_t> ids;
+  std::vector<float> log_probs(runs.size());
+  bool want_log_probs = false;
+  for (DecodeRun* run : runs) {
+    sequences.push_back(&*run->sequence);
+    ids.push_back(run->last_id());
+    want_log_probs = want_log_probs || run->wants_log_probs;
+  }
+  decode_workspace_.want_log_probs = want_log_probs;
+  decoder.start_steps(ids, decode_workspace_);
+  const int ahead = std::min(decoder.run_ahead_steps(), n_steps - 1);
+  int under_way = 0;
+  bool any_ended = false;
+  while (under_way > 0 || (!any_ended && n_steps > 0)) {
+    if (!any_ended && n_steps > 0) {
+      decoder.enqueue_step(sequences, decode_workspace_);
+      --n_steps;
+      if (++under_way <= ahead) continue;
+    }
+    decoder.read_step(decode_workspace_, ids, want_log_probs ? std::span(log_probs) : std::span<float>());
+    --under_way;
+    for (std::size_t row = 0; row < runs.size(); ++row) {
+      DecodeRun& run = *runs[row];
+      if (run.end != RunEnd::kNone) continue;  // its later steps were under way already
+      if (!run.chooser.takes_most_likely()) {
+        choose_on_host(static_cast<std::int64_t>(row), run, ids[row], log_probs[row]);
+      }
+      accept(run, ids[row], log_probs[row]);
+      any_ended = any_ended || run.end != RunEnd::kNone;
+    }
+  }
+  const double ms = stopwatch.ms() / static_cast<double>(runs.size());
+  for (DecodeRun* run : runs) run->timings.text_generation_ms += ms;
+}
+
+void BatchRunner::choose_on_host(std::int64_t row, DecodeRun& run, std::int32_t& id, float& log_prob) {
+  const TensorView logits = decode_workspace_.logits.view();
+  logits_.resize(static_cast<std::size_t>(logits.cols()));
+  backend_.download(logits.slice_rows(row, 1), logits_.data());
+  if (!run.wants_log_probs) {
+    id = run.chooser.choose(run.ids, logits_);
+    return;
+  }
+  std::vector<float> processed = logits_;
+  id = run.chooser.choose(run.ids, processed);
+  log_prob = log_softmax_at(logits_, id);
+}
+
+void BatchRunner::accept(DecodeRun& run, std::int32_t id, float log_prob) {
+  run.ids.push_back(id);
+  if (run.wants_log_probs) run.log_probs.push_back(log_prob);
+  ++run.timings.n_generated_tokens;
+  const std::vector<int>& end_ids = model_.config().eos_token_ids;
+  if (std::find(end_ids.begin(), end_ids.end(), id) != end_ids.end()) {
+    end_run(run, RunEnd::kEndToken);
+  } else if ((run.verdict = run.guard.add(id)) != Verdict::kHealthy) {
+    end_run(run, RunEnd::kGuard);
+  } else if (run.ids.size() >= static_cast<std::size_t>(run.max_tokens)) {
+    end_run(run, RunEnd::kTokenLimit);
+  }
+  if (run.listener != nullptr) run.listener->on_token(run);
+}
+
+}  // namespace qasr

@@ -1,0 +1,218 @@
+// Preparing admitted runs: log-mel and encoder in groups, window by window; then the prompts' rows. Hops 5 to 8 of the
+// walk, a bounded piece per call.
+#include <algorithm>
+#include <exception>
+#include <new>
+
+#include "engine/batch_runner.h"
+#include "engine/stopwatch.h"
+
+namespace qasr {
+namespace {
+
+// Live first, then the older.
+bool goes_first(const DecodeRun* a, const DecodeRun* b) {
+  return a->priority != b->priority ? a->priority > b->priority : a->order < b->order;
+}
+
+}  // namespace
+
+void BatchRunner::prepare() {
+  const auto is_live = [](const DecodeRun* run) { return run->priority == Priority::kLive; };
+  const bool live_waits = std::any_of(to_encode_.begin(), to_encode_.end(), is_live);
+  const auto live_group = [&] {
+    return std::find_if(groups_.begin(), groups_.end(), [](const EncodeGroup& group) { return group.is_live; });
+  };
+  const bool live_prefill = std::any_of(to_prefill_.begin(), to_prefill_.end(), is_live);
+  const bool live_encode = live_waits || live_group() != groups_.end();
+  if (!to_prefill_.empty() && (live_prefill || !live_encode)) return prefill_piece();
+  if (groups_.empty() ? !to_encode_.empty() : live_waits && live_group() == groups_.end()) start_group();
+  if (groups_.empty()) return;
+  const auto live = live_group();
+  EncodeGroup& group = live != groups_.end() ? *live : groups_.front();
+  try {
+    encode_piece(group);
+  } catch (const Error& error) {
+    fail_group(group, error);
+  } catch (const std::bad_alloc&) {
+    fail_group(group, Error(ErrorCode::kOutOfMemory, "preparing a segment: out of memory"));
+  }
+}
+
+// Takes runs of one kind out of to_encode_, as many as make a piece.
+void BatchRunner::start_group() {
+  std::stable_sort(to_encode_.begin(), to_encode_.end(), goes_first);
+  EncodeGroup& group = groups_.emplace_back();
+  const DecodeRun& first = *to_encode_.front();
+  group.is_live = first.priority == Priority::kLive;
+  std::size_t n_rows = 0;
+  while (!to_encode_.empty()) {
+    DecodeRun* run = to_encode_.front();
+    n_rows += run->n_audio_tokens;
+    const bool fits = group.runs.empty() || (n_rows <= static_cast<std::size_t>(limits_.rows_per_piece) &&
+                                             run->padding == first.padding && run->priority == first.priority &&
+                                             !run->alone && !first.alone);
+    if (!fits) break;
+    group.runs.push_back(run);
+    to_encode_.erase(to_encode_.begin());
+  }
+}
+
+void BatchRunner::encode_piece(EncodeGroup& group) {
+  const auto n_left = std::count_if(group.runs.begin(), group.runs.end(), [](const DecodeRun* run) { return run; });
+  if (n_left == 0) return finish_group(group);
+  if (group.front_end == nullptr) {
+    const Stopwatch stopwatch;
+    if (spare_front_ends_.empty()) spare_front_ends_.push_back(std::make_unique<FrontEndWorkspace>());
+    group.front_end = std::move(spare_front_ends_.back());
+    spare_front_ends_.pop_back();
+    std::vector<std::span<const float>> recordings;
+    std::int64_t n_rows = 0;
+    for (DecodeRun* run : group.runs) {  // a removed one keeps its place, without samples
+      recordings.push_back(run == nullptr ? std::span<const float>() : run->samples);
+      if (run == nullptr) continue;
+      run->first_audio_row = n_rows;
+      n_rows += static_cast<std::int64_t>(run->n_audio_tokens);
+    }
+    const std::span<const AudioFeatures> features = model_.front_end().compute(recordings, *group.front_end);
+    for (std::size_t index = 0; index < group.runs.size(); ++index) {
+      if (group.runs[index] == nullptr) continue;
+      for (AudioEncoder::Window& window :
+           model_.encoder().cut_windows(features.subspan(index, 1), group.runs[index]->padding)) {
+        group.windows.push_back(std::move(window));
+        group.window_run.push_back(index);
+      }
+      group.runs[index]->timings.n_frames += features[index].n_frames;
+      group.runs[index]->timings.n_audio_tokens += static_cast<int>(group.runs[index]->n_audio_tokens);
+    }
+    group.audio = std::make_shared<DeviceTensor>();
+    group.audio->resize(backend_, {n_rows, model_.config().text.hidden});
+    for (DecodeRun* run : group.runs) {
+      if (run != nullptr) run->timings.preprocessing_ms += stopwatch.ms() / static_cast<double>(n_left);
+    }
+  }
+
+  const auto is_removed = [&](std::size_t window) { return group.runs[group.window_run[window]] == nullptr; };
+  while (group.next_window < group.windows.size() && is_removed(group.next_window)) {
+    group.next_row += group.windows[group.next_window++].n_tokens;
+  }
+  std::size_t end = group.next_window;
+  while (end < group.windows.size() && !is_removed(end)) ++end;
+  if (end > group.next_window) {
+    const Stopwatch stopwatch;
+    const std::span<const AudioEncoder::Window> candidates =
+        std::span(group.windows).subspan(group.next_window, end - group.next_window);
+    const auto piece = candidates.first(AudioEncoder::count_windows(candidates, limits_.rows_per_piece));
+    std::int64_t n_rows = 0;
+    for (const AudioEncoder::Window& window : piece) n_rows += window.n_tokens;
+    model_.encoder().encode_windows(piece, encoder_workspace_, group.audio->view().slice_rows(group.next_row, n_rows));
+    const double ms_per_row = stopwatch.ms() / static_cast<double>(n_rows);
+    for (const AudioEncoder::Window& window : piece) {
+      DecodeRun& run = *group.runs[group.window_run[group.next_window++]];
+      run.timings.audio_encoding_ms += ms_per_row * static_cast<double>(window.n_tokens);
+    }
+    group.next_row += n_rows;
+  }
+  if (group.next_window == group.windows.size()) finish_group(group);
+}
+
+void BatchRunner::finish_group(EncodeGroup& group) {
+  for (DecodeRun* run : group.runs) {
+    if (run == nullptr) continue;
+    run->audio = group.audio;
+    to_prefill_.push_back(run);
+  }
+  if (group.front_end != nullptr) spare_front_ends_.push_back(std::move(group.front_end));
+  groups_.remove_if([&](const EncodeGroup& other) { return &other == &group; });
+}
+
+// One of several may have failed because of the others (memory): each is tried alone before it fails.
+void BatchRunner::fail_group(EncodeGroup& group, const Error& error) {
+  std::vector<DecodeRun*> runs = group.runs;
+  erase(runs, nullptr);
+  groups_.remove_if([&](const EncodeGroup& other) { return &other == &group; });
+  for (DecodeRun* run : runs) {
+    if (runs.size() > 1) {
+      run->alone = true;
+      run->timings = {};
+      to_encode_.push_back(run);
+    } else {
+      end_run(*run, RunEnd::kFailed, &error);
+    }
+  }
+}
+
+void BatchRunner::prefill_piece() {
+  std::stable_sort(to_prefill_.begin(), to_prefill_.end(), goes_first);
+  std::vector<DecodeRun*> runs;
+  try {
+    if (to_prefill_.front()->sequence->length() == 0 && !begin_sequence(*to_prefill_.front())) return;
+    std::vector<std::size_t> n_rows;
+    auto rows_left = static_cast<std::size_t>(limits_.rows_per_piece);
+    const bool is_live = to_prefill_.front()->priority == Priority::kLive;
+    for (DecodeRun* run : to_prefill_) {
+      if (rows_left == 0 || (run->priority == Priority::kLive) != is_live) break;
+      if (run->sequence->length() == 0 && !begin_sequence(*run)) break;
+      const std::size_t n_left = run->n_cached_ids() - static_cast<std::size_t>(run->sequence->length());
+      runs.push_back(run);
+      n_rows.push_back(std::min(n_left, rows_left));
+      rows_left -= n_rows.back();
+    }
+    extend(runs, n_rows);
+  } catch (const Error& error) {
+    if (runs.empty()) runs.push_back(to_prefill_.front());
+    for (DecodeRun* run : runs) end_run(*run, RunEnd::kFailed, &error);
+    return;
+  }
+  for (DecodeRun* run : runs) {
+    if (static_cast<std::size_t>(run->sequence->length()) < run->n_cached_ids()) continue;
+    to_prefill_.erase(std::find(to_prefill_.begin(), to_prefill_.end(), run));
+    decoding_.push_back(run);
+  }
+}
+
+// Gives the run what is kept of its prompt's beginning; false if a piece of that beginning was computed instead.
+bool BatchRunner::begin_sequence(DecodeRun& run) {
+  const std::span<const std::int32_t> prefix = std::span(run.prompt).first(run.n_prefix);
+  const Stopwatch stopwatch;
+  bool is_ready = true;
+  try {
+    is_ready = prefixes_->prepare(model_.decoder(), prefix, limits_.rows_per_piece, prefill_workspace_);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kOutOfMemory) throw;  // no pages to keep it: the run computes its own
+  }
+  if (is_ready) prefixes_->begin(prefix, *run.sequence);
+  run.timings.prefill_ms += stopwatch.ms();
+  run.timings.text_generation_ms += stopwatch.ms();
+  return is_ready;
+}
+
+void BatchRunner::extend(std::span<DecodeRun* const> runs, std::span<const std::size_t> n_rows) {
+  const Stopwatch stopwatch;
+  std::vector<std::vector<std::int32_t>> ids(runs.size());
+  std::vector<PrefillInput> inputs;
+  std::size_t n_all_rows = 0;
+  for (std::size_t index = 0; index < runs.size(); ++index) {
+    DecodeRun& run = *runs[index];
+    if (n_rows[index] == 0) continue;
+    const auto begin = static_cast<std::size_t>(run.sequence->length()), end = begin + n_rows[index];
+    for (std::size_t pos = begin; pos < end; ++pos) ids[index].push_back(run.id_at(pos));
+    const auto audio_before = [&](std::size_t pos) {
+      return static_cast<std::int64_t>(std::clamp(pos, run.n_prefix, run.n_prefix + run.n_audio_tokens) - run.n_prefix);
+    };
+    const std::int64_t n_audio = audio_before(end) - audio_before(begin);
+    PrefillInput& input = inputs.emplace_back();
+    input = {.sequence = &*run.sequence, .ids = ids[index]};
+    if (n_audio > 0) input.audio = run.audio->view().slice_rows(run.first_audio_row + audio_before(begin), n_audio);
+    n_all_rows += n_rows[index];
+  }
+  if (inputs.empty()) return;
+  model_.decoder().extend(inputs, prefill_workspace_);
+  for (std::size_t index = 0; index < runs.size(); ++index) {
+    const double ms = stopwatch.ms() * static_cast<double>(n_rows[index]) / static_cast<double>(n_all_rows);
+    runs[index]->timings.prefill_ms += ms;
+    runs[index]->timings.text_generation_ms += ms;
+  }
+}
+
+}  // namespace qasr

@@ -1,0 +1,113 @@
+// BatchRunner: the model and the KV pool, and the runs that share them. Prepares admitted runs piece by piece (log-mel,
+// encoder, prompt) and decodes all that are ready, a step at a time. Knows nothing of requests; one thread calls it.
+//
+//   admit -> to_encode -> group: features, windows -> to_prefill: prefix, prompt rows -> decoding -> take_ended
+//
+// A prompt's last id and, after a displacement, the last id of the answer are fed by the decode step, so that all
+// choices are made there.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/decode_run.h"
+#include "model/front_end.h"
+#include "model/model.h"
+#include "model/prefix_cache.h"
+
+namespace qasr {
+
+/// SchedulerOptions with the defaults filled in.
+struct BatchLimits {
+  int max_batch = 0;
+  std::int64_t pool_positions = 0;  ///< of the KV pool
+  std::int64_t rows_per_piece = 0;  ///< of preparation
+};
+
+class BatchRunner {
+ public:
+  /// Borrows both.
+  BatchRunner(Backend& backend, const Model& model, const SchedulerOptions& options, DType kv_dtype);
+
+  /// Does not change; any thread.
+  const BatchLimits& limits() const { return limits_; }
+
+  /// Takes a run in if there are pages for what it has so far and a few tokens more. It must live until it is released
+  /// or removed.
+  bool admit(DecodeRun& run);
+  /// Lets go of a run in whatever state, at once.
+  void remove(DecodeRun& run);
+  /// Takes the pages of the youngest run of the lowest priority below `priority`; null if there is none. It can be
+  /// admitted again and goes on from where it was.
+  DecodeRun* displace_below(Priority priority);
+  /// Runs displaced by decode() for want of pages, since the last call.
+  std::vector<DecodeRun*> take_displaced();
+
+  std::size_t n_runs() const { return runs_.size(); }
+  bool has_live() const;
+  /// Encoder or prompt rows are waiting.
+  bool has_preparation() const { return !to_encode_.empty() || !groups_.empty() || !to_prefill_.empty(); }
+
+  /// Computes one piece of preparation, live runs first: at most rows_per_piece rows.
+  void prepare();
+  /// A decode step of all runs that are ready, or a few where the backend runs ahead.
+  void decode();
+
+  /// Runs that have ended (RunEnd). Their pages stay theirs until release() or restart().
+  std::vector<DecodeRun*> take_ended();
+  void release(DecodeRun& run) { remove(run); }
+  /// Answers the same audio again from the beginning, with the run's chooser, guard and max_tokens as they are now.
+  void restart(DecodeRun& run);
+
+ private:
+  // Runs that are encoded together. Features and windows refer to each other, so it stays where it is made.
+  struct EncodeGroup {
+    std::vector<DecodeRun*> runs;  // null: removed
+    std::unique_ptr<FrontEndWorkspace> front_end;
+    std::vector<AudioEncoder::Window> windows;
+    std::vector<std::size_t> window_run;  // [windows] index into runs
+    std::size_t next_window = 0;
+    std::int64_t next_row = 0;
+    std::shared_ptr<DeviceTensor> audio;
+    bool is_live = false;
+  };
+
+  bool make_free(int n_pages);
+  void displace(DecodeRun& run);
+  void forget(DecodeRun& run);
+
+  void start_group();
+  void encode_piece(EncodeGroup& group);
+  void finish_group(EncodeGroup& group);
+  void fail_group(EncodeGroup& group, const Error& error);
+  void prefill_piece();
+  bool begin_sequence(DecodeRun& run);
+  void extend(std::span<DecodeRun* const> runs, std::span<const std::size_t> n_rows);
+
+  int make_room_for_steps(int n_steps);
+  void run_steps(int n_steps);
+  void accept(DecodeRun& run, std::int32_t id, float log_prob);
+  void choose_on_host(std::int64_t row, DecodeRun& run, std::int32_t& id, float& log_prob);
+  void end_run(DecodeRun& run, RunEnd end, const Error* error = nullptr);
+
+  Backend& backend_;
+  const Model& model_;
+  BatchLimits limits_;
+  DType kv_dtype_;
+  std::unique_ptr<KvPool> pool_;
+  std::unique_ptr<PrefixCache> prefixes_;
+
+  EncoderWorkspace encoder_workspace_;
+  DecoderWorkspace prefill_workspace_, decode_workspace_;
+
+  std::vector<DecodeRun*> runs_;  // all that are admitted, oldest first
+  std::vector<DecodeRun*> to_encode_, to_prefill_, decoding_, ended_, displaced_;
+  std::list<EncodeGroup> groups_;
+  std::vector<std::unique_ptr<FrontEndWorkspace>> spare_front_ends_;
+  std::vector<float> logits_;  // [vocab] one row on the host
+};
+
+}  // namespace qasr

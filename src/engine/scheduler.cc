@@ -1,0 +1,206 @@
+#include "engine/scheduler.h"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+#include <string>
+#include <system_error>
+
+namespace qasr {
+namespace {
+
+const SchedulerOptions& checked(const SchedulerOptions& options) {
+  const auto require = [](int value, const char* name) {
+    if (value >= 0) return;
+    throw Error(ErrorCode::kInvalidArgument,
+                std::string("scheduler.") + name + " is " + std::to_string(value) + ", expected 0 or more");
+  };
+  require(options.max_batch, "max_batch");
+  require(options.max_rows_between_steps, "max_rows_between_steps");
+  return options;
+}
+
+}  // namespace
+
+Scheduler::Scheduler(Backend& backend, const Model& model, const SchedulerOptions& options, DType kv_dtype)
+    : model_(model), runner_(backend, model, checked(options), kv_dtype) {}
+
+Scheduler::~Scheduler() {
+  std::thread thread;
+  {
+    const MutexLock lock(mutex_);
+    stop_ = true;
+    has_changed_ = true;
+    changed_.notify_all();
+    thread.swap(thread_);
+  }
+  if (thread.joinable()) thread.join();
+}
+
+void Scheduler::add(const std::shared_ptr<RequestState>& request) {
+  const MutexLock lock(mutex_);
+  if (!thread_.joinable()) {
+    try {
+      thread_ = std::thread([this] { thread_main(); });
+    } catch (const std::system_error& error) {
+      throw Error(ErrorCode::kOutOfMemory, std::string("scheduler: cannot start its thread: ") + error.what());
+    }
+  }
+  added_.push_back(request);
+  has_changed_ = true;
+  changed_.notify_all();
+}
+
+void Scheduler::on_change() {
+  const MutexLock lock(mutex_);
+  has_changed_ = true;
+  changed_.notify_all();
+}
+
+void Scheduler::check_segment(const RequestSettings& settings, std::size_t n_samples) {
+  const double duration_s = static_cast<double>(n_samples) / kSampleRate;
+  const int n_audio_tokens = model_.encoder().n_audio_tokens(model_.log_mel().n_frames(n_samples));
+  const std::size_t n_prompt_tokens =
+      model_.prompt().build(settings.system_text, settings.forced_language, n_audio_tokens).size();
+  answer_budget(model_.config().text, runner_.limits().pool_positions, n_prompt_tokens, duration_s,
+                settings.max_tokens);
+}
+
+void Scheduler::thread_main() {
+  thread_id_ = std::this_thread::get_id();
+  while (wait_for_work()) {
+    drop_ended();
+    admit();
+    compute();
+    handle_ended_runs();
+  }
+}
+
+// False when the engine goes away. Returns at once while runs are under way.
+bool Scheduler::wait_for_work() {
+  const MutexLock lock(mutex_);
+  while (!has_changed_ && !stop_ && runner_.n_runs() == 0 && queue_.empty()) changed_.wait(mutex_);
+  has_changed_ = false;
+  active_.insert(active_.end(), added_.begin(), added_.end());
+  added_.clear();
+  return !stop_;
+}
+
+// Requests that failed, were cancelled or have nothing left: their runs leave at once, then their caller hears of it.
+void Scheduler::drop_ended() {
+  for (std::size_t index = 0; index < active_.size();) {
+    const std::shared_ptr<RequestState> request = active_[index];
+    if (!request->has_ended()) {
+      ++index;
+      continue;
+    }
+    active_.erase(active_.begin() + static_cast<std::ptrdiff_t>(index));
+    for (std::size_t job = jobs_.size(); job-- > 0;) {
+      if (&jobs_[job]->request() == request.get()) drop_job(job);
+    }
+    request->close();
+  }
+}
+
+void Scheduler::drop_job(std::size_t index) {
+  SegmentJob& job = *jobs_[index];
+  for (DecodeRun* run : job.runs()) {
+    runner_.remove(*run);
+    std::erase(queue_, run);
+  }
+  --job.request().n_active;
+  jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(index));
+}
+
+void Scheduler::enqueue(DecodeRun& run) {
+  const auto goes_later = [&](const DecodeRun* other) {
+    return run.priority != other->priority ? run.priority > other->priority : run.order < other->order;
+  };
+  queue_.insert(std::find_if(queue_.begin(), queue_.end(), goes_later), &run);
+}
+
+// Begins the next segment of the request that has the fewest under way; false if none of this priority waits.
+bool Scheduler::begin_next(Priority priority) {
+  std::shared_ptr<RequestState> next;
+  for (const std::shared_ptr<RequestState>& request : active_) {
+    if (request->priority() != priority || !request->has_waiting()) continue;
+    const auto rank = [](const RequestState& r) { return std::pair(r.n_active, r.last_served); };
+    if (next == nullptr || rank(*request) < rank(*next)) next = request;
+  }
+  if (next == nullptr) return false;
+  std::optional<PendingSegment> segment = next->take();
+  if (!segment) return false;  // cancelled just now
+  next->last_served = ++n_served_;
+  try {
+    jobs_.push_back(std::make_unique<SegmentJob>(model_, runner_.limits().pool_positions, next, std::move(*segment),
+                                                 n_served_));
+  } catch (const Error& error) {
+    next->fail(error);
+    has_changed_ = true;
+    return true;
+  }
+  ++next->n_active;
+  for (DecodeRun* run : jobs_.back()->take_new_runs()) enqueue(*run);
+  return true;
+}
+
+void Scheduler::admit() {
+  const auto max_batch = static_cast<std::size_t>(runner_.limits().max_batch);
+  // Live segments may exceed the batch: they are short and somebody waits.
+  while (runner_.n_runs() + queue_.size() < 2 * max_batch && begin_next(Priority::kLive)) {
+  }
+  for (;;) {
+    if (queue_.empty() && (runner_.n_runs() >= max_batch || !begin_next(Priority::kOffline))) return;
+    if (queue_.empty()) continue;  // a segment without audio, or too long after all
+    DecodeRun& run = *queue_.front();
+    const std::size_t limit = run.priority == Priority::kLive ? 2 * max_batch : max_batch;
+    if (runner_.n_runs() >= limit) return;
+    try {
+      if (runner_.admit(run)) {
+        queue_.erase(queue_.begin());
+        continue;
+      }
+    } catch (const Error& error) {  // no memory for the pool itself
+      const auto job = std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& j) { return j->owns(run); });
+      (*job)->request().fail(error);
+      has_changed_ = true;
+      return;
+    }
+    DecodeRun* victim = runner_.displace_below(run.priority);
+    if (victim == nullptr) return;
+    enqueue(*victim);
+  }
+}
+
+// While somebody is live: one piece of preparation, one step. Otherwise the batch is filled first, which makes steps
+// cheaper for all, unless something happened meanwhile.
+void Scheduler::compute() {
+  do {
+    if (runner_.has_preparation()) runner_.prepare();
+  } while (runner_.has_preparation() && !runner_.has_live() && !has_changed());
+  runner_.decode();
+  for (DecodeRun* run : runner_.take_displaced()) enqueue(*run);
+}
+
+void Scheduler::handle_ended_runs() {
+  for (DecodeRun* run : runner_.take_ended()) {
+    SegmentJob& job =
+        **std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& other) { return other->owns(*run); });
+    job.on_run_end(*run, runner_);
+    for (DecodeRun* more : job.take_new_runs()) enqueue(*more);
+  }
+  for (std::size_t index = 0; index < jobs_.size();) {
+    if (!jobs_[index]->is_done()) {
+      ++index;
+      continue;
+    }
+    const std::unique_ptr<SegmentJob> job = std::move(jobs_[index]);
+    jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(index));
+    RequestState& request = job->request();
+    --request.n_active;
+    if (request.status() == RequestStatus::kRunning) request.deliver(job->index(), job->duration_s(), job->finish());
+    has_changed_ = true;  // perhaps that was the last segment, and there is room for another
+  }
+}
+
+}  // namespace qasr
