@@ -19,6 +19,7 @@ constexpr int kNeeded = kPast + kHop / 2 + kFineWindow / 2;  // from the buffer'
 constexpr double kLowHz = 100, kHighHz = 7400;
 constexpr int kPitchStep = 4, kMinLag = 10, kMaxLag = 60;  // at 4 kHz: 400 to 66 Hz
 constexpr int kPitchSamples = 160;                         // at 4 kHz: 40 ms
+constexpr float kMinPitchEnergy = 1e-8f;                   // sum of squares; less is silence
 constexpr int kSmoothBins = 8;                             // to each side, for the envelope of the fine spectrum
 
 // Power of a Hann window's transform of white noise or a tone, relative to a full-scale square wave.
@@ -119,7 +120,9 @@ void VoiceFeatures::pitch(const float* window, VoiceFrameFeatures& frame) {
   float lagged = dot(x.data() + kMinLag, x.data() + kMinLag, kPitchSamples);
   int best_lag = kMinLag;
   for (int lag = kMinLag; lag <= kMaxLag; ++lag) {
-    const float correlation = dot(x.data(), x.data() + lag, kPitchSamples) / (std::sqrt(energy * lagged) + 1e-9f);
+    // The running sum may round to less than it is: a correlation is never above 1.
+    const float norm = std::sqrt(energy * lagged);
+    const float correlation = norm > kMinPitchEnergy ? std::min(dot(x.data(), x.data() + lag, kPitchSamples) / norm, 1.0f) : 0.0f;
     if (correlation > frame.voicing + 0.02f) {  // octave errors downwards are as good a match: prefer short lags
       frame.voicing = correlation;
       best_lag = lag;

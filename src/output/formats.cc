@@ -41,7 +41,11 @@ std::string one_line_of(std::string_view text) {
 }
 
 std::string channel_label(int channel) {
-  return channel < 0 ? std::string() : "[channel " + std::to_string(channel + 1) + "] ";
+  if (channel < 0) return {};
+  std::string label = "[channel ";
+  label += std::to_string(channel + 1);
+  label += "] ";
+  return label;
 }
 
 std::string srt(const std::vector<Cue>& cues) {
@@ -63,7 +67,19 @@ std::string srt(const std::vector<Cue>& cues) {
 std::string escape_vtt(std::string_view text) {
   std::string out;
   for (char c : text) {
-    out += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      default:
+        out += c;
+    }
   }
   return out;
 }
@@ -100,8 +116,12 @@ std::string tsv(const Transcript& transcript) {
 
 std::string quote_csv(std::string_view text) {
   std::string out = "\"";
-  for (char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
+  for (char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  out += '"';
+  return out;
 }
 
 std::string csv(const Transcript& transcript) {
