@@ -83,6 +83,7 @@ TEST(Formats, Json) {
   EXPECT_EQ(first["tokens"], nlohmann::json({7, 8, 9}));
   EXPECT_NEAR(first["logprobs"][1]["logprob"].get<double>(), std::log(0.4), 1e-5);
   EXPECT_EQ(first["logprobs"][1]["token"], " <b>");
+  EXPECT_FALSE(first["logprobs"][1].contains("bytes"));
   EXPECT_EQ(first["speech"], 1.5);
   EXPECT_FALSE(first.contains("words"));
   EXPECT_FALSE(first.contains("channel"));

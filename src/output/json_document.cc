@@ -1,6 +1,9 @@
 #include "output/json_document.h"
 
 #include <cmath>
+#include <cstdint>
+
+#include "base/utf8.h"
 
 namespace qasr {
 namespace {
@@ -25,10 +28,10 @@ void add_tokens(const std::vector<Token>& tokens, ordered_json& json) {
   ordered_json ids = ordered_json::array(), logprobs = ordered_json::array();
   for (const Token& token : tokens) {
     ids.push_back(token.id);
-    ordered_json bytes = ordered_json::array();
-    for (char byte : token.bytes) bytes.push_back(static_cast<unsigned char>(byte));
-    logprobs.push_back(
-        {{"token", token.bytes}, {"bytes", std::move(bytes)}, {"logprob", round_to_millionths(token.log_prob)}});
+    ordered_json entry = {{"token", token.bytes}, {"logprob", round_to_millionths(token.log_prob)}};
+    // Half a character cannot be written as text.
+    if (!is_valid_utf8(token.bytes)) entry["bytes"] = std::vector<std::uint8_t>(token.bytes.begin(), token.bytes.end());
+    logprobs.push_back(std::move(entry));
   }
   json["tokens"] = std::move(ids);
   json["logprobs"] = std::move(logprobs);
