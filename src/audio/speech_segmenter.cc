@@ -53,6 +53,7 @@ struct SpeechSegmenter::Impl {
   void advance(std::vector<SpeechSegment>& out);
   void step(std::vector<SpeechSegment>& out);
   void drop_before(std::size_t frame);
+  std::size_t ending_pause(std::size_t length) const;
   std::size_t quietest_cut() const;
   void close(std::size_t end, std::vector<SpeechSegment>& out);
   void finish(std::vector<SpeechSegment>& out);
@@ -126,12 +127,17 @@ void SpeechSegmenter::Impl::step(std::vector<SpeechSegment>& out) {
   }
   if (speech) last_speech = now;
   const std::size_t pause = now - last_speech;
-  const bool long_enough = last_speech + 1 - base >= target_frames;
-  if (pause >= max_pause || (long_enough && pause >= kShortPause)) {
+  if (pause >= ending_pause(last_speech + 1 - base)) {
     close(last_speech + 1 + std::min(kPad, pause / 2), out);
   } else if (now + 1 - base >= max_frames) {
     close(quietest_cut(), out);
   }
+}
+
+// How long a pause must be to end a segment of that length: the longer it is, the shorter.
+std::size_t SpeechSegmenter::Impl::ending_pause(std::size_t length) const {
+  if (length >= target_frames) return kShortPause;
+  return std::max(kShortPause, max_pause * (target_frames - length) / target_frames);
 }
 
 // The middle of the quietest window in the last third of a segment that has reached its limit; the last of equals.
