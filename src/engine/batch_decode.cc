@@ -19,8 +19,8 @@ int BatchRunner::make_room_for_steps(int n_steps) {
   while (!decoding_.empty()) {
     int missing = 0;
     for (const DecodeRun* run : decoding_) {
-      missing += std::max(0, KvPool::pages_for(run->sequence->length() + n_steps) -
-                                 static_cast<int>(run->sequence->pages().size()));
+      missing += std::max(
+          0, KvPool::pages_for(run->sequence->length() + n_steps) - static_cast<int>(run->sequence->pages().size()));
     }
     if (make_free(missing)) {
       for (DecodeRun* run : decoding_) run->sequence->reserve(run->sequence->length() + n_steps);

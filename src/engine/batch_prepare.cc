@@ -49,50 +49,52 @@ void BatchRunner::start_group() {
   while (!to_encode_.empty()) {
     DecodeRun* run = to_encode_.front();
     n_rows += run->n_audio_tokens;
-    const bool fits = group.runs.empty() || (n_rows <= static_cast<std::size_t>(limits_.rows_per_piece) &&
-                                             run->padding == first.padding && run->priority == first.priority &&
-                                             !run->alone && !first.alone);
+    const bool fits = group.runs.empty() ||
+                      (n_rows <= static_cast<std::size_t>(limits_.rows_per_piece) && run->padding == first.padding &&
+                       run->priority == first.priority && !run->alone && !first.alone);
     if (!fits) break;
     group.runs.push_back(run);
     to_encode_.erase(to_encode_.begin());
   }
 }
 
+// Log-mel of all recordings of a group, and the windows that encode_piece will take.
+void BatchRunner::compute_features(EncodeGroup& group) {
+  const Stopwatch stopwatch;
+  if (spare_front_ends_.empty()) spare_front_ends_.push_back(std::make_unique<FrontEndWorkspace>());
+  group.front_end = std::move(spare_front_ends_.back());
+  spare_front_ends_.pop_back();
+  std::vector<std::span<const float>> recordings;
+  std::int64_t n_rows = 0;
+  for (DecodeRun* run : group.runs) {  // a removed one keeps its place, without samples
+    recordings.push_back(run == nullptr ? std::span<const float>() : run->samples);
+    if (run == nullptr) continue;
+    run->first_audio_row = n_rows;
+    n_rows += static_cast<std::int64_t>(run->n_audio_tokens);
+  }
+  const std::span<const AudioFeatures> features = model_.front_end().compute(recordings, *group.front_end);
+  for (std::size_t index = 0; index < group.runs.size(); ++index) {
+    DecodeRun* run = group.runs[index];
+    if (run == nullptr) continue;
+    for (AudioEncoder::Window& window : model_.encoder().cut_windows(features.subspan(index, 1), run->padding)) {
+      group.windows.push_back(std::move(window));
+      group.window_run.push_back(index);
+    }
+    run->timings.n_frames += features[index].n_frames;
+    run->timings.n_audio_tokens += static_cast<int>(run->n_audio_tokens);
+    run->timings.preprocessing_ms +=
+        stopwatch.ms() * static_cast<double>(run->n_audio_tokens) / static_cast<double>(n_rows);
+  }
+  group.audio = std::make_shared<DeviceTensor>();
+  group.audio->resize(backend_, {n_rows, model_.config().text.hidden});
+}
+
+// The next windows that belong to runs which are still there, as many as make a piece.
 void BatchRunner::encode_piece(EncodeGroup& group) {
+  const auto is_removed = [&](std::size_t window) { return group.runs[group.window_run[window]] == nullptr; };
   const auto n_left = std::count_if(group.runs.begin(), group.runs.end(), [](const DecodeRun* run) { return run; });
   if (n_left == 0) return finish_group(group);
-  if (group.front_end == nullptr) {
-    const Stopwatch stopwatch;
-    if (spare_front_ends_.empty()) spare_front_ends_.push_back(std::make_unique<FrontEndWorkspace>());
-    group.front_end = std::move(spare_front_ends_.back());
-    spare_front_ends_.pop_back();
-    std::vector<std::span<const float>> recordings;
-    std::int64_t n_rows = 0;
-    for (DecodeRun* run : group.runs) {  // a removed one keeps its place, without samples
-      recordings.push_back(run == nullptr ? std::span<const float>() : run->samples);
-      if (run == nullptr) continue;
-      run->first_audio_row = n_rows;
-      n_rows += static_cast<std::int64_t>(run->n_audio_tokens);
-    }
-    const std::span<const AudioFeatures> features = model_.front_end().compute(recordings, *group.front_end);
-    for (std::size_t index = 0; index < group.runs.size(); ++index) {
-      if (group.runs[index] == nullptr) continue;
-      for (AudioEncoder::Window& window :
-           model_.encoder().cut_windows(features.subspan(index, 1), group.runs[index]->padding)) {
-        group.windows.push_back(std::move(window));
-        group.window_run.push_back(index);
-      }
-      group.runs[index]->timings.n_frames += features[index].n_frames;
-      group.runs[index]->timings.n_audio_tokens += static_cast<int>(group.runs[index]->n_audio_tokens);
-    }
-    group.audio = std::make_shared<DeviceTensor>();
-    group.audio->resize(backend_, {n_rows, model_.config().text.hidden});
-    for (DecodeRun* run : group.runs) {
-      if (run != nullptr) run->timings.preprocessing_ms += stopwatch.ms() / static_cast<double>(n_left);
-    }
-  }
-
-  const auto is_removed = [&](std::size_t window) { return group.runs[group.window_run[window]] == nullptr; };
+  if (group.front_end == nullptr) compute_features(group);
   while (group.next_window < group.windows.size() && is_removed(group.next_window)) {
     group.next_row += group.windows[group.next_window++].n_tokens;
   }

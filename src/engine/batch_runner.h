@@ -80,6 +80,7 @@ class BatchRunner {
   void forget(DecodeRun& run);
 
   void start_group();
+  void compute_features(EncodeGroup& group);
   void encode_piece(EncodeGroup& group);
   void finish_group(EncodeGroup& group);
   void fail_group(EncodeGroup& group, const Error& error);

@@ -132,8 +132,8 @@ bool Scheduler::begin_next(Priority priority) {
   if (!segment) return false;  // cancelled just now
   next->last_served = ++n_served_;
   try {
-    jobs_.push_back(std::make_unique<SegmentJob>(model_, runner_.limits().pool_positions, next, std::move(*segment),
-                                                 n_served_));
+    jobs_.push_back(
+        std::make_unique<SegmentJob>(model_, runner_.limits().pool_positions, next, std::move(*segment), n_served_));
   } catch (const Error& error) {
     next->fail(error);
     has_changed_ = true;
@@ -184,8 +184,7 @@ void Scheduler::compute() {
 
 void Scheduler::handle_ended_runs() {
   for (DecodeRun* run : runner_.take_ended()) {
-    SegmentJob& job =
-        **std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& other) { return other->owns(*run); });
+    SegmentJob& job = **std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& other) { return other->owns(*run); });
     job.on_run_end(*run, runner_);
     for (DecodeRun* more : job.take_new_runs()) enqueue(*more);
   }

@@ -57,8 +57,7 @@ void CudaBackend::pick_log_probs(ConstTensorView logits, ConstTensorView ids, Te
   if (logits.rows() == 0) return;
   const Context::Use use(context_);
   launch_overlapped(context_, "pick_log_probs", static_cast<unsigned>(logits.rows()), kThreads, log_prob_kernel,
-                    logits.as<float>(), static_cast<int>(logits.cols()), ids.as<std::int32_t>(),
-                    log_probs.as<float>());
+                    logits.as<float>(), static_cast<int>(logits.cols()), ids.as<std::int32_t>(), log_probs.as<float>());
 }
 
 }  // namespace qasr::cuda
