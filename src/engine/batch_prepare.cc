@@ -1,9 +1,8 @@
 // Preparing admitted runs: log-mel and encoder in groups, window by window; then the prompts' rows. Hops 5 to 8 of the
 // walk, a bounded piece per call.
 #include <algorithm>
-#include <exception>
-#include <new>
 
+#include "engine/attempt.h"
 #include "engine/batch_runner.h"
 #include "engine/stopwatch.h"
 
@@ -30,13 +29,7 @@ void BatchRunner::prepare() {
   if (groups_.empty()) return;
   const auto live = live_group();
   EncodeGroup& group = live != groups_.end() ? *live : groups_.front();
-  try {
-    encode_piece(group);
-  } catch (const Error& error) {
-    fail_group(group, error);
-  } catch (const std::bad_alloc&) {
-    fail_group(group, Error(ErrorCode::kOutOfMemory, "preparing a segment: out of memory"));
-  }
+  if (const auto error = attempt("encoding", [&] { encode_piece(group); })) fail_group(group, *error);
 }
 
 // Takes runs of one kind out of to_encode_, as many as make a piece.
@@ -104,7 +97,7 @@ void BatchRunner::encode_piece(EncodeGroup& group) {
     const Stopwatch stopwatch;
     const std::span<const AudioEncoder::Window> candidates =
         std::span(group.windows).subspan(group.next_window, end - group.next_window);
-    const auto piece = candidates.first(AudioEncoder::count_windows(candidates, limits_.rows_per_piece));
+    const auto piece = candidates.first(AudioEncoder::count_windows(candidates, piece_rows()));
     std::int64_t n_rows = 0;
     for (const AudioEncoder::Window& window : piece) n_rows += window.n_tokens;
     model_.encoder().encode_windows(piece, encoder_workspace_, group.audio->view().slice_rows(group.next_row, n_rows));
@@ -147,23 +140,23 @@ void BatchRunner::fail_group(EncodeGroup& group, const Error& error) {
 void BatchRunner::prefill_piece() {
   std::stable_sort(to_prefill_.begin(), to_prefill_.end(), goes_first);
   std::vector<DecodeRun*> runs;
-  try {
-    if (to_prefill_.front()->sequence->length() == 0 && !begin_sequence(*to_prefill_.front())) return;
+  const auto error = attempt("prefill", [&] {
     std::vector<std::size_t> n_rows;
-    auto rows_left = static_cast<std::size_t>(limits_.rows_per_piece);
-    const bool is_live = to_prefill_.front()->priority == Priority::kLive;
+    auto rows_left = static_cast<std::size_t>(piece_rows());
+    const Priority priority = to_prefill_.front()->priority;
     for (DecodeRun* run : to_prefill_) {
-      if (rows_left == 0 || (run->priority == Priority::kLive) != is_live) break;
-      if (run->sequence->length() == 0 && !begin_sequence(*run)) break;
+      if (rows_left == 0 || run->priority != priority) break;
+      if (run->sequence->length() == 0 && !begin_sequence(*run)) break;  // its prefix was this piece
       const std::size_t n_left = run->n_cached_ids() - static_cast<std::size_t>(run->sequence->length());
       runs.push_back(run);
       n_rows.push_back(std::min(n_left, rows_left));
       rows_left -= n_rows.back();
     }
     extend(runs, n_rows);
-  } catch (const Error& error) {
+  });
+  if (error) {
     if (runs.empty()) runs.push_back(to_prefill_.front());
-    for (DecodeRun* run : runs) end_run(*run, RunEnd::kFailed, &error);
+    for (DecodeRun* run : runs) end_run(*run, RunEnd::kFailed, &*error);
     return;
   }
   for (DecodeRun* run : runs) {
@@ -179,7 +172,7 @@ bool BatchRunner::begin_sequence(DecodeRun& run) {
   const Stopwatch stopwatch;
   bool is_ready = true;
   try {
-    is_ready = prefixes_->prepare(model_.decoder(), prefix, limits_.rows_per_piece, prefill_workspace_);
+    is_ready = prefixes_->prepare(model_.decoder(), prefix, piece_rows(), prefill_workspace_);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kOutOfMemory) throw;  // no pages to keep it: the run computes its own
   }

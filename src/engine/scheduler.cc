@@ -1,10 +1,10 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
-#include <exception>
-#include <new>
 #include <string>
 #include <system_error>
+
+#include "engine/attempt.h"
 
 namespace qasr {
 namespace {
@@ -69,10 +69,15 @@ void Scheduler::check_segment(const RequestSettings& settings, std::size_t n_sam
 void Scheduler::thread_main() {
   thread_id_ = std::this_thread::get_id();
   while (wait_for_work()) {
-    drop_ended();
-    admit();
-    compute();
-    handle_ended_runs();
+    const auto error = attempt("scheduler", [&] {
+      drop_ended();
+      admit();
+      compute();
+      handle_ended_runs();
+    });
+    if (!error) continue;
+    for (const std::shared_ptr<RequestState>& request : active_) request->fail(*error);
+    has_changed_ = true;
   }
 }
 
@@ -173,11 +178,12 @@ void Scheduler::admit() {
 }
 
 // While somebody is live: one piece of preparation, one step. Otherwise the batch is filled first, which makes steps
-// cheaper for all, unless something happened meanwhile.
+// cheaper for all.
 void Scheduler::compute() {
-  do {
-    if (runner_.has_preparation()) runner_.prepare();
-  } while (runner_.has_preparation() && !runner_.has_live() && !has_changed());
+  if (runner_.has_preparation()) {
+    runner_.prepare();
+    if (runner_.has_preparation() && !runner_.has_live()) return;
+  }
   runner_.decode();
   for (DecodeRun* run : runner_.take_displaced()) enqueue(*run);
 }
