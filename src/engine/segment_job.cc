@@ -18,6 +18,10 @@ constexpr double kRecoveryPenalty = 1.2;
 constexpr int kRecoveryNgram = 4;
 constexpr double kWarmTemperature = 0.4, kHotTemperature = 0.8;
 
+// A penalty or a temperature makes some end to every loop; where the model did not mean any of it, the words are
+// invented. Speech that is recognised at all stays above this mean log-probability.
+constexpr double kLeastLogProb = -1.5;
+
 double seconds(std::size_t n_samples) { return static_cast<double>(n_samples) / kSampleRate; }
 
 std::string one_decimal(double value) {
@@ -71,7 +75,7 @@ void SegmentJob::begin_part(Part& part) {
   run.n_prefix = static_cast<std::size_t>(audio_begin - run.prompt.begin());
   run.max_tokens =
       answer_budget(model_.config().text, pool_positions_, run.prompt.size(), duration_s, settings.max_tokens);
-  run.wants_log_probs = settings.wants_log_probs;
+  run.wants_log_probs = settings.wants_log_probs || part.level > Level::kAsked;
   run.priority = request_->priority();
   run.order = order_;
   run.listener = this;
@@ -129,7 +133,7 @@ void SegmentJob::on_run_end(DecodeRun& run, BatchRunner& runner) {
   // Without a limit of the caller's, an answer that fills its budget runs on.
   const bool fills_budget = run.end == RunEnd::kTokenLimit && settings.max_tokens == 0;
   if (fills_budget && settings.guards.detect_repetition) run.verdict = Verdict::kRunsOn;
-  const bool is_healthy = run.verdict == Verdict::kHealthy;
+  const bool is_healthy = run.verdict == Verdict::kHealthy && (part.level < Level::kPenalty || is_plausible(run));
   if (is_healthy || part.problem.empty()) part.answer = kept_answer(run, part.level);
   if (is_healthy) return end_part(part, runner);
 
@@ -142,14 +146,25 @@ void SegmentJob::on_run_end(DecodeRun& run, BatchRunner& runner) {
   next_attempt(part, runner);
 }
 
+bool SegmentJob::is_plausible(const DecodeRun& run) const {
+  double sum = 0;
+  for (const float log_prob : run.log_probs) sum += log_prob;
+  return sum >= kLeastLogProb * static_cast<double>(run.log_probs.size());
+}
+
 SegmentJob::Level SegmentJob::next_level(const Part& part) const {
   const bool is_whole = parts_.size() == 1;
   switch (part.level) {
-    case Level::kAsked: return is_whole && part.n_samples >= kMinCutSamples ? Level::kCut : Level::kPenalty;
-    case Level::kCut: return Level::kPenalty;
-    case Level::kPenalty: return Level::kWarm;
-    case Level::kWarm: return Level::kHot;
-    default: return Level::kGivenUp;
+    case Level::kAsked:
+      return is_whole && part.n_samples >= kMinCutSamples ? Level::kCut : Level::kPenalty;
+    case Level::kCut:
+      return Level::kPenalty;
+    case Level::kPenalty:
+      return Level::kWarm;
+    case Level::kWarm:
+      return Level::kHot;
+    default:
+      return Level::kGivenUp;
   }
 }
 
@@ -158,6 +173,7 @@ void SegmentJob::next_attempt(Part& part, BatchRunner& runner) {
   if (part.level == Level::kCut) return cut_part(part, runner);
   if (part.level == Level::kGivenUp) return end_part(part, runner);
   const RequestSettings& settings = request_->settings();
+  part.run->wants_log_probs = true;
   part.run->chooser = chooser_for(part);
   part.run->guard = RepetitionGuard(settings.guards, seconds(part.n_samples));
   runner.restart(*part.run);
@@ -215,7 +231,7 @@ void SegmentJob::append_answer(const Answer& answer, Segment& segment, std::vect
   segment.truncated = segment.truncated || answer.truncated;
   segment.temperature = std::max(segment.temperature, answer.temperature);
   spoken.push_back(std::move(output.language));
-  if (answer.log_probs.empty() || output.text.empty()) return;
+  if (!request_->settings().wants_log_probs || output.text.empty()) return;
   std::size_t first = 0;  // behind <asr_text>, if the model wrote one
   if (forced_language.empty()) {
     const auto tag = std::find(answer.ids.begin(), answer.ids.end(), model_.tokenizer().token_id("<asr_text>"));

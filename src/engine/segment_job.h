@@ -68,6 +68,7 @@ class SegmentJob final : public TokenListener {
 
   void begin_part(Part& part);
   SamplingOptions sampling_at(Level level) const;
+  bool is_plausible(const DecodeRun& run) const;
   Level next_level(const Part& part) const;
   void next_attempt(Part& part, BatchRunner& runner);
   void cut_part(Part& part, BatchRunner& runner);
@@ -85,8 +86,8 @@ class SegmentJob final : public TokenListener {
   std::vector<std::unique_ptr<Part>> parts_;  // in the order of the recording
   std::vector<DecodeRun*> new_runs_;
   TranscriptStream stream_;
-  bool streams_ = true;  // until something goes wrong
-  Timings timings_;      // of runs that are gone
+  bool streams_ = true;        // until something goes wrong
+  Timings timings_;            // of runs that are gone
   std::string cut_;            // "" or "cut at 12.3 s"
   std::string first_problem_;  // what led to the cut
 };

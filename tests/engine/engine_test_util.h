@@ -22,7 +22,9 @@ namespace qasr::test {
 
 inline const std::filesystem::path kDemoModel = std::filesystem::path(QASR_SOURCE_DIR) / "models/demo-en";
 
-inline std::vector<float> demo_sample(const std::string& file) { return load_audio(kDemoModel / "samples" / file).samples; }
+inline std::vector<float> demo_sample(const std::string& file) {
+  return load_audio(kDemoModel / "samples" / file).samples;
+}
 
 /// Noise whose loudness comes and goes: something for made-up weights to answer.
 inline std::vector<float> noise(double duration_s, std::uint32_t seed) {
@@ -54,7 +56,8 @@ class TinyCheckpoint {
     file.read(reinterpret_cast<char*>(&header_bytes), 8);
     std::string header(header_bytes, ' ');
     file.read(header.data(), static_cast<std::streamsize>(header_bytes));
-    for (const auto& [name, tensor] : nlohmann::json::parse(header).items()) {
+    const nlohmann::json tensors = nlohmann::json::parse(header);
+    for (const auto& [name, tensor] : tensors.items()) {
       if (name.find(part) == std::string::npos) continue;
       const auto shape = tensor.at("shape").get<std::vector<std::size_t>>();
       const std::size_t columns = shape.size() == 1 ? 1 : shape[1];
