@@ -2,6 +2,7 @@
 """Checks who includes whom: reads every #include under include/, src/, apps/ and bindings/.
 
     include/qasr <- base <- tensor <- { audio, text, weights, backend } <- model <- engine
+    include/qasr <- base <- output
     include/qasr <- { capi, server, apps, bindings }
     engine <- bench <- the files of apps/qasr named bench*
 
@@ -28,6 +29,7 @@ ALLOWED = {
     "tensor": {"include", "base", "tensor"},
     "audio": {"include", "base", "tensor", "audio"},
     "text": {"include", "base", "tensor", "text"},
+    "output": {"include", "base", "output"},
     "weights": {"include", "base", "tensor", "weights"},
     "backend": {"include", "base", "tensor", "backend"},
     "model": {"include", "base", "tensor", "audio", "text", "weights", "backend", "model"},

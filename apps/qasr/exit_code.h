@@ -12,6 +12,8 @@ enum ExitCode : int {
   kExitInput = 3,     ///< a recording is missing, unreadable, not audio, or longer than the context allows
   kExitModel = 4,     ///< the checkpoint is missing, damaged or of another kind
   kExitDevice = 5,    ///< the machine: unknown or unsupported instruction set, not enough memory
+  kExitIncomplete = 6,     ///< --strict: something was cut off, looped, or could not be read to its end
+  kExitInterrupted = 130,  ///< Ctrl-C; what was complete is kept
 };
 
 constexpr ExitCode exit_code(ErrorCode code) {

@@ -1,38 +1,15 @@
-// Results go straight to the descriptor, so that a full disk is noticed and text appears at once; tables and JSON.
+// Results go straight to the descriptor, so that a full disk is noticed and text appears at once; tables.
 #include "output.h"
 
 #include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 namespace qasr::app {
 namespace {
-
-double round_to_ms(double seconds) { return std::round(seconds * 1000.0) / 1000.0; }
-
-nlohmann::ordered_json timings_json(const Timings& timings) {
-  return {{"preprocessing_ms", timings.preprocessing_ms},
-          {"audio_encoding_ms", timings.audio_encoding_ms},
-          {"text_generation_ms", timings.text_generation_ms},
-          {"prefill_ms", timings.prefill_ms},
-          {"frames", timings.n_frames},
-          {"audio_tokens", timings.n_audio_tokens},
-          {"prompt_tokens", timings.n_prompt_tokens},
-          {"generated_tokens", timings.n_generated_tokens}};
-}
-
-nlohmann::ordered_json segment_json(const Segment& segment) {
-  return {{"start", round_to_ms(segment.start_s)},
-          {"end", round_to_ms(segment.end_s)},
-          {"text", segment.text},
-          {"language", segment.language},
-          {"truncated", segment.truncated}};
-}
 
 template <typename... Values>
 std::string format(const char* pattern, Values... values) {
@@ -63,21 +40,6 @@ void print(std::string_view text) {
 
 void print_error(std::string_view message) {
   std::fprintf(stderr, "qasr: %.*s\n", static_cast<int>(message.size()), message.data());
-}
-
-std::string to_json(const Transcript& transcript, const ResultSource& source, bool compact) {
-  nlohmann::ordered_json segments = nlohmann::ordered_json::array();
-  for (const Segment& segment : transcript.segments) segments.push_back(segment_json(segment));
-  const nlohmann::ordered_json document = {{"file", source.file},
-                                           {"text", transcript.text},
-                                           {"language", transcript.language},
-                                           {"duration", round_to_ms(transcript.duration_s)},
-                                           {"segments", std::move(segments)},
-                                           {"truncated", transcript.truncated},
-                                           {"timings", timings_json(transcript.timings)},
-                                           {"model", source.model}};
-  // File names need not be UTF-8; JSON must be.
-  return document.dump(compact ? -1 : 2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 std::string timing_table(const Transcript& transcript, double model_load_ms, double audio_decode_ms) {

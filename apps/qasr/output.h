@@ -1,4 +1,4 @@
-// Everything the program prints: results to standard output with errors noticed, the JSON document, the timing table.
+// Everything the program prints: results to standard output with errors noticed, the timing table.
 #pragma once
 
 #include <stdexcept>
@@ -26,15 +26,6 @@ void print(std::string_view text);
 
 /// One line on standard error: "qasr: MESSAGE".
 void print_error(std::string_view message);
-
-/// What a result is about, beyond the transcript itself.
-struct ResultSource {
-  std::string file;
-  std::string model;  ///< directory, or "demo-en" for the embedded model
-};
-
-/// The JSON document of one recording (keys: docs in apps/qasr/transcribe.cc). One line when `compact`.
-std::string to_json(const Transcript& transcript, const ResultSource& source, bool compact);
 
 /// The table of `--timings`: three stages in ms and per cent, tokens, tokens per second, real-time factor.
 ///   model_load_ms, audio_decode_ms  outside the stages, measured by the program

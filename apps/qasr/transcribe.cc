@@ -1,151 +1,50 @@
-// `qasr transcribe`: hop 1 of docs/architecture.md. Arguments -> options -> load_audio -> Session::transcribe ->
-// stdout.
+// `qasr transcribe`: hop 1 of docs/architecture.md. Arguments -> recordings -> jobs (recording_job.h), several at a time
+// on one engine -> standard output or files.
 //
-// Standard output is, per file, the text as it is decoded and a line feed; with several files every line starts with
-// "FILE: ". With --json it is one indented document for one file and one line per file (JSON Lines) for several:
-//   file, text, language, duration (s), segments [{start, end (s), text, language, truncated}], truncated,
-//   timings {preprocessing_ms, audio_encoding_ms, text_generation_ms, prefill_ms (part of the one before), frames,
-//   audio_tokens, prompt_tokens, generated_tokens}, model
-// A file that fails has no entry there; its message is on standard error.
+// Standard output is, per recording in the order of the arguments, the text as it is decoded and a line feed; with
+// several recordings every line starts with "FILE: ". With --json it is one indented document for one recording and one
+// line per recording for several (docs/transcript.schema.json); with -f jsonl one line per segment. A recording that
+// fails has no entry there; its message is on standard error. With -o DIR, results are files, each written when its
+// recording ends.
 #include "transcribe.h"
 
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <memory>
 
 #include "demo_model.h"
-#include "format_names.h"
 #include "output.h"
-#include "qasr/audio.h"
-#include "qasr/engine.h"
-#include "qasr/languages.h"
+#include "output_files.h"
+#include "progress.h"
 
 namespace qasr::app {
 namespace {
 
-constexpr const char* kStandardInput = "-";
+constexpr double kPollS = 0.1;
+constexpr double kNotableSpeechS = 2;  // of speech without text
+constexpr int kDefaultJobs = 8;
 
-constexpr const char* kExamples =
-    "Examples:\n"
-    "  qasr transcribe meeting.mp3\n"
-    "  qasr transcribe --model Qwen3-ASR-0.6B --language German interview.m4a\n"
-    "  qasr transcribe --model Qwen3-ASR-0.6B --context 'Names: Grace Hopper, Howard Aiken' talk.ogg\n"
-    "  qasr transcribe --json *.wav > transcripts.jsonl\n"
-    "  ffmpeg -i film.mkv -f wav - | qasr transcribe -\n";
+using Clock = std::chrono::steady_clock;
 
-class Stopwatch {
- public:
-  double elapsed_ms() const {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
-  }
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
+std::atomic<int> interrupts = 0;
 
-/// The line of one file on standard output. The prefix waits for the first text, so a file that fails prints nothing.
-class OutputLine {
- public:
-  explicit OutputLine(std::string prefix) : prefix_(std::move(prefix)) {}
-  void write(std::string_view text) {
-    print(begun_ ? std::string(text) : prefix_ + std::string(text));
-    begun_ = true;
-  }
-  void end() { write("\n"); }
-  bool begun() const { return begun_; }
-
- private:
-  std::string prefix_;
-  bool begun_ = false;
-};
-
-std::string check_language(const std::string& name) {
-  if (name == "auto" || find_language(name)) return {};
-  std::string message = "unknown language '" + name + "', expected auto or one of";
-  for (const Language& language : languages()) {
-    message += " " + std::string(language.name) + " (" + std::string(language.code) + ")";
-  }
-  return message;
+// The first one ends the run in order, the second one at once.
+extern "C" void on_interrupt(int) {
+  if (interrupts++ > 0) ::_exit(kExitInterrupted);
 }
 
-/// TEXT, or the contents of FILE for "@FILE".
-std::string context_text(const std::string& argument) {
-  if (argument.empty() || argument.front() != '@') return argument;
-  const std::string path = argument.substr(1);
-  std::ifstream file(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  if (!file) {
-    throw Error(ErrorCode::kInvalidArgument, "--context: cannot read " + path + ": " + std::strerror(errno));
-  }
-  return text;
-}
-
-std::size_t read_standard_input(std::span<std::byte> destination) {
-  for (;;) {
-    const ssize_t n_bytes = ::read(STDIN_FILENO, destination.data(), destination.size());
-    if (n_bytes >= 0) return static_cast<std::size_t>(n_bytes);
-    if (errno != EINTR) {
-      throw Error(ErrorCode::kInput, std::string("reading standard input: ") + std::strerror(errno));
-    }
-  }
-}
-
-std::vector<std::string> input_files(const TranscribeArguments& arguments) {
-  if (!arguments.files.empty()) {
-    if (std::count(arguments.files.begin(), arguments.files.end(), kStandardInput) > 1) {
-      throw Error(ErrorCode::kInvalidArgument, "standard input (-) can be read once only");
-    }
-    return arguments.files;
-  }
-  if (::isatty(STDIN_FILENO) != 0) {
-    throw Error(ErrorCode::kInvalidArgument, "no files given (and standard input is a terminal); see --help");
-  }
-  return {kStandardInput};
-}
-
-constexpr std::string_view kCuda = "cuda", kCudaNumber = "cuda:";
-
-/// Why `name` is no device, for --help and errors; "" if it is one.
-std::string check_device(const std::string& name) {
-  if (name == "auto" || name == "cpu" || name == kCuda) return {};
-  const std::string number = name.starts_with(kCudaNumber) ? name.substr(kCudaNumber.size()) : "";
-  const bool valid =
-      !number.empty() && number.size() <= 3 && number.find_first_not_of("0123456789") == std::string::npos;
-  return valid ? "" : "unknown device '" + name + "', expected auto, cpu, cuda or cuda:N";
-}
-
-void choose_device(const TranscribeArguments& arguments, EngineOptions& options) {
-  const std::string& device = arguments.device;
-  if (arguments.backend == "reference") {
-    options.backend = BackendKind::kReference;
-  } else if (device.starts_with(kCuda)) {
-    options.backend = BackendKind::kCuda;
-    if (device.starts_with(kCudaNumber)) options.cuda_device = std::stoi(device.substr(kCudaNumber.size()));
-  } else {
-    options.backend = device == "cpu" || arguments.backend == "cpu" ? BackendKind::kCpu : BackendKind::kAuto;
-  }
-}
-
-void log_line(std::string_view line) { print_error(line); }
-
-EngineOptions engine_options(const TranscribeArguments& arguments) {
-  EngineOptions options;
-  choose_device(arguments, options);
-  options.weights = kWeightFormats.at(arguments.weights);
-  options.kv_cache = kKvCacheFormats.at(arguments.kv_cache);
-  options.n_threads = arguments.n_threads;
-  options.cache_dir = arguments.cache_dir;
-  if (const char* isa = std::getenv("QASR_CPU_ISA")) options.cpu_isa = isa;
-  if (!arguments.quiet) options.log = log_line;
-  return options;
+void catch_interrupts() {
+  struct sigaction action = {};
+  action.sa_handler = on_interrupt;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
 }
 
 std::shared_ptr<const Engine> open_engine(const TranscribeArguments& arguments) {
@@ -154,130 +53,335 @@ std::shared_ptr<const Engine> open_engine(const TranscribeArguments& arguments) 
   return Engine::open(demo_model_files(), kDemoModelName, engine_options(arguments));
 }
 
-TranscribeOptions transcribe_options(const TranscribeArguments& arguments) {
-  TranscribeOptions options;
-  options.language = arguments.language;
-  options.context = context_text(arguments.context);
-  options.max_tokens = arguments.max_tokens;
-  options.max_segment_s = arguments.max_segment_s;
-  options.pad_short_clips = !arguments.no_pad;
-  return options;
-}
-
-Audio load_file(const std::string& file, bool quiet) {
-  Audio audio = file == kStandardInput ? load_audio(read_standard_input, "standard input") : load_audio(file);
-  if (!quiet) {
-    for (const std::string& warning : audio.warnings) print_error("warning: " + file + ": " + warning);
+double speech_without_text_s(const Transcript& transcript) {
+  double sum_s = 0;
+  for (const Segment& segment : transcript.segments) {
+    if (segment.text.empty() && segment.speech_s > 0) sum_s += segment.speech_s;
   }
-  return audio;
+  return sum_s;
 }
 
-/// Prints while it decodes; what was printed stays, and its line is closed, when the rest fails.
-Transcript transcribe_to_line(Session& session, const Audio& audio, TranscribeOptions options, std::string prefix) {
-  OutputLine line(std::move(prefix));
-  std::string printed;
-  options.on_text = [&](std::string_view text) {
-    line.write(text);
-    printed += text;
-  };
-  try {
-    Transcript transcript = session.transcribe(audio.samples, options);
-    line.end();
-    if (printed != transcript.text) {
-      print_error("note: the text above contains repetitions that the final transcript (--json) does not");
+/// What --strict counts as incomplete, one sentence each.
+std::vector<std::string> shortcomings(const Transcript& transcript) {
+  std::vector<std::string> found = transcript.warnings;
+  for (const Segment& segment : transcript.segments) {
+    const std::string where = " (" + duration_text(segment.start_s) + " to " + duration_text(segment.end_s) + ")";
+    if (segment.truncated) found.push_back("the token limit ended the transcript early; see --max-tokens" + where);
+    for (const SegmentNote& note : segment.notes) {
+      if (note.kind == NoteKind::kRepetition) found.push_back(note.message + where);
     }
-    return transcript;
-  } catch (const Error&) {
-    if (line.begun()) line.end();
-    throw;
   }
+  const double missing_s = speech_without_text_s(transcript);
+  if (missing_s >= kNotableSpeechS) {
+    found.push_back(format_text("%.1f s that sound like speech have no text", missing_s));
+  }
+  return found;
+}
+
+/// All recordings of one call: starts jobs, shows and writes what they make, counts.
+class Run {
+ public:
+  Run(const TranscribeArguments& arguments, InputList list);
+  ExitCode execute();
+
+ private:
+  enum class State { kWaiting, kRunning, kEnded };
+  struct Entry {
+    State state = State::kWaiting;
+    std::unique_ptr<RecordingJob> job;
+    std::vector<std::unique_ptr<OutputFile>> outputs;
+    Clock::time_point start;
+    bool line_begun = false;
+  };
+
+  void skip_finished();
+  void start_jobs();
+  void start(std::size_t index);
+  void watch();
+  void show_front();
+  void print_fragment(Entry& entry, std::size_t index, const std::string& fragment);
+  void end(std::size_t index);
+  void write_files(std::size_t index);
+  void print_result(std::size_t index);
+  void report(std::size_t index, double elapsed_s);
+  void fail(std::size_t index, ExitCode code, const std::string& message);
+  void interrupt();
+  void message(const std::string& text);
+  void summarise();
+  bool to_files() const { return !arguments_.output_dir.empty(); }
+
+  const TranscribeArguments& arguments_;
+  InputList list_;
+  std::vector<OutputFormat> formats_;
+  std::vector<std::filesystem::path> stems_;
+  Progress progress_;
+  JobSignal signal_;
+  std::shared_ptr<const Engine> engine_;
+  JobOptions options_;
+  double model_load_ms_ = 0;
+  std::vector<Entry> entries_;  // [files]; jobs use what is above
+  std::size_t next_ = 0, front_ = 0, max_jobs_ = 1, n_running_ = 0;
+  std::size_t n_done_ = 0, n_skipped_ = 0, n_failed_ = 0, n_incomplete_ = 0;
+  bool interrupted_ = false;
+  ExitCode result_ = kExitOk;
+};
+
+Progress::Mode progress_mode(const TranscribeArguments& arguments) {
+  if (arguments.quiet) return Progress::Mode::kOff;
+  const bool text_on_terminal = arguments.output_dir.empty() && ::isatty(STDOUT_FILENO) != 0;
+  if (::isatty(STDERR_FILENO) != 0 && !text_on_terminal) return Progress::Mode::kTerminal;
+  return arguments.output_dir.empty() ? Progress::Mode::kOff : Progress::Mode::kLines;
+}
+
+Run::Run(const TranscribeArguments& arguments, InputList list)
+    : arguments_(arguments),
+      list_(std::move(list)),
+      formats_(wanted_formats(arguments)),
+      progress_(progress_mode(arguments), list_.files),
+      entries_(list_.files.size()) {
+  if (to_files()) stems_ = output_stems(list_.files, arguments.output_dir);
+}
+
+void Run::message(const std::string& text) {
+  progress_.clear();
+  print_error(text);
+}
+
+void Run::fail(std::size_t index, ExitCode code, const std::string& text) {
+  ++n_failed_;
+  if (result_ == kExitOk) result_ = code;
+  const std::string& path = list_.files[index].path;
+  const bool named = path == kStandardInput || text.find(path) != std::string::npos;
+  message(named ? text : path + ": " + text);
+  progress_.finish(index, 0, "failed");
+}
+
+void Run::skip_finished() {
+  if (!arguments_.resume) return;
+  for (std::size_t index = 0; index < entries_.size(); ++index) {
+    if (!is_finished(stems_[index], formats_, list_.files[index].path)) continue;
+    entries_[index].state = State::kEnded;
+    ++n_skipped_;
+    progress_.finish(index, 0, "finished before");
+  }
+}
+
+ExitCode Run::execute() {
+  if (to_files()) check_output_folder(arguments_.output_dir);
+  for (const std::string& problem : list_.problems) {
+    message(problem);
+    result_ = kExitInput;
+  }
+  skip_finished();
+  options_ = job_options(arguments_, 0);  // what is wrong with them shows before the model is loaded
+  if (n_skipped_ < entries_.size()) {
+    const Clock::time_point loading = Clock::now();
+    engine_ = open_engine(arguments_);
+    model_load_ms_ = 1000 * seconds_since(loading);
+    options_ = job_options(arguments_, engine_->info().recommended_max_segment_s);
+    if (options_.model.empty()) options_.model = kDemoModelName;
+    // Each recording keeps a segment and what waits to be transcribed in memory: many share what one may have.
+    const std::size_t batch = arguments_.batch > 0 ? static_cast<std::size_t>(arguments_.batch) : kDefaultJobs;
+    max_jobs_ = std::clamp<std::size_t>(batch, 1, std::min<std::size_t>(entries_.size(), 64));
+    options_.request.max_waiting_segments = static_cast<int>(std::max<std::size_t>(1, batch / max_jobs_));
+    catch_interrupts();
+    watch();
+  }
+  summarise();
+  if (interrupted_) return kExitInterrupted;
+  if (result_ == kExitOk && arguments_.strict && n_incomplete_ > 0) return kExitIncomplete;
+  return result_;
+}
+
+void Run::watch() {
+  while (front_ < entries_.size()) {
+    if (interrupts > 0 && !interrupted_) interrupt();
+    start_jobs();
+    show_front();
+    for (std::size_t index = front_; index < next_; ++index) {
+      Entry& entry = entries_[index];
+      if (entry.state == State::kRunning && entry.job->ended() && (to_files() || index == front_)) end(index);
+    }
+    while (front_ < entries_.size() && entries_[front_].state == State::kEnded) ++front_;
+    std::vector<Progress::Running> running;
+    for (std::size_t index = front_; index < next_; ++index) {
+      const Entry& entry = entries_[index];
+      if (entry.state == State::kRunning) running.push_back({index, entry.job->done_s(), entry.job->expected_s()});
+    }
+    progress_.update(running);
+    const bool more_to_do = front_ < entries_.size() && entries_[front_].job != nullptr && !entries_[front_].job->ended();
+    if (more_to_do) signal_.wait_for(kPollS);
+  }
+}
+
+void Run::start_jobs() {
+  // Results on standard output wait for those before them: no more are begun than can wait.
+  const auto is_running = [](const Entry& entry) { return entry.state == State::kRunning; };
+  n_running_ = static_cast<std::size_t>(std::count_if(entries_.begin(), entries_.end(), is_running));
+  for (; next_ < entries_.size() && n_running_ < max_jobs_; ++next_) {
+    if (entries_[next_].state == State::kEnded) continue;
+    if (interrupted_) {
+      entries_[next_].state = State::kEnded;
+    } else {
+      start(next_);
+    }
+  }
+}
+
+void Run::start(std::size_t index) {
+  Entry& entry = entries_[index];
+  try {
+    for (const OutputFormat format : to_files() ? formats_ : std::vector<OutputFormat>()) {
+      entry.outputs.push_back(std::make_unique<OutputFile>(output_path(stems_[index], format)));
+    }
+  } catch (const FileOutputError& error) {
+    entry.outputs.clear();
+    entry.state = State::kEnded;
+    return fail(index, kExitInternal, error.what());
+  }
+  entry.start = Clock::now();
+  entry.job = std::make_unique<RecordingJob>(engine_, list_.files[index], options_, signal_);
+  entry.state = State::kRunning;
+  ++n_running_;
+}
+
+void Run::print_fragment(Entry& entry, std::size_t index, const std::string& fragment) {
+  const bool labelled = list_.files.size() > 1 && options_.live != LiveOutput::kJsonLines && !entry.line_begun;
+  progress_.clear();
+  print(labelled ? list_.files[index].path + ": " + fragment : fragment);
+  entry.line_begun = true;
+}
+
+void Run::show_front() {
+  if (to_files() || front_ >= next_ || entries_[front_].job == nullptr) return;
+  for (const std::string& fragment : entries_[front_].job->take_fragments()) {
+    print_fragment(entries_[front_], front_, fragment);
+  }
+}
+
+void Run::end(std::size_t index) {
+  Entry& entry = entries_[index];
+  if (!to_files()) show_front();
+  const RecordingJob& job = *entry.job;
+  entry.state = State::kEnded;
+  if (to_files()) {
+    write_files(index);
+  } else {
+    print_result(index);
+    if (job.error()) {
+      fail(index, exit_code(job.error()->code()), job.error()->what());
+    } else if (!job.cancelled()) {
+      report(index, seconds_since(entry.start));
+    }
+  }
+  entry.outputs.clear();
+  entry.job.reset();
+}
+
+/// What was shown of a recording stays, and its line is closed, when the rest fails.
+void Run::print_result(std::size_t index) {
+  Entry& entry = entries_[index];
+  const RecordingJob& job = *entry.job;
+  const Transcript& transcript = job.transcript();
+  const bool failed = job.error().has_value() || job.cancelled();
+  const RecordingInfo info{list_.files[index].path, options_.model};
+  if (options_.live == LiveOutput::kText || options_.live == LiveOutput::kColoredText) {
+    if (!failed || entry.line_begun) print_fragment(entry, index, "\n");
+    if (job.withdrew_text()) {
+      message("note: the text above contains repetitions that the final transcript (--json) does not");
+    }
+    return;
+  }
+  if (options_.live == LiveOutput::kJsonLines || (failed && transcript.segments.empty())) return;
+  if (failed && formats_[0] == OutputFormat::kJson) return;
+  const bool several = list_.files.size() > 1;
+  std::string content = format_transcript(transcript, formats_[0], info, arguments_.subtitles, several);
+  if (formats_[0] == OutputFormat::kText && several) content = list_.files[index].path + ":\n" + content;
+  progress_.clear();
+  print(content);
+}
+
+// Nothing is put under the final name that is not whole; what an interruption or an error leaves of a long recording is
+// kept under another.
+void Run::write_files(std::size_t index) {
+  Entry& entry = entries_[index];
+  const RecordingJob& job = *entry.job;
+  const bool whole = !job.error() && !job.cancelled();
+  try {
+    for (std::size_t n = 0; n < formats_.size(); ++n) {
+      if (!whole && job.transcript().segments.empty()) break;
+      const std::string content = format_transcript(job.transcript(), formats_[n],
+                                                    {list_.files[index].path, options_.model}, arguments_.subtitles);
+      if (whole) {
+        entry.outputs[n]->commit(content);
+      } else {
+        std::filesystem::path partial = stems_[index];
+        partial += ".partial";
+        OutputFile file(output_path(partial, formats_[n]));
+        file.commit(content);
+        message(list_.files[index].path + ": what was complete is in " + file.path().string());
+      }
+    }
+  } catch (const FileOutputError& error) {
+    return fail(index, kExitInternal, error.what());
+  }
+  if (job.error()) return fail(index, exit_code(job.error()->code()), job.error()->what());
+  if (whole) report(index, seconds_since(entry.start));
+}
+
+void Run::report(std::size_t index, double elapsed_s) {
+  const RecordingJob& job = *entries_[index].job;
+  const Transcript& transcript = job.transcript();
+  const std::string& path = list_.files[index].path;
+  ++n_done_;
+  progress_.finish(index, transcript.duration_s,
+                   format_text("%.1f s of audio, %.1f s of work time", transcript.duration_s, elapsed_s));
+  if (arguments_.timings) std::fputs(timing_table(transcript, model_load_ms_, job.media_ms()).c_str(), stderr);
+  const std::vector<std::string> problems = shortcomings(transcript);
+  if (!problems.empty() || transcript.truncated) ++n_incomplete_;
+  if (arguments_.quiet) return;
+  for (const std::string& problem : problems) message("warning: " + path + ": " + problem);
+}
+
+void Run::interrupt() {
+  interrupted_ = true;
+  message("interrupted: finished transcripts are kept");
+  for (Entry& entry : entries_) {
+    if (entry.job) entry.job->cancel();
+  }
+}
+
+void Run::summarise() {
+  progress_.clear();
+  if (arguments_.quiet || (list_.files.size() <= 1 && !to_files())) return;
+  if (!to_files() && ::isatty(STDERR_FILENO) == 0) return;
+  std::string text = format_text("%zu recordings: %zu transcribed", list_.files.size(), n_done_);
+  if (n_skipped_ > 0) text += format_text(", %zu finished before", n_skipped_);
+  if (n_failed_ > 0) text += format_text(", %zu failed", n_failed_);
+  if (n_incomplete_ > 0) text += format_text(", %zu with warnings", n_incomplete_);
+  if (interrupted_) text += format_text(", %zu not done", list_.files.size() - n_done_ - n_skipped_ - n_failed_);
+  const double elapsed_s = progress_.elapsed_s();
+  text += format_text("; %s of audio in %s (%.1f times real time)", duration_text(progress_.audio_s()).c_str(),
+                      duration_text(elapsed_s).c_str(), progress_.audio_s() / std::max(elapsed_s, 1e-3));
+  if (list_.n_ignored > 0) text += format_text("; %d other files ignored", list_.n_ignored);
+  print_error(text);
 }
 
 }  // namespace
 
-CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
-  CLI::App* command = app.add_subcommand("transcribe", "Print what is said in recordings");
-  command->add_option("files", arguments.files, "Recordings in any format FFmpeg reads; - is standard input")
-      ->type_name("FILE");
-  command->add_option("-m,--model", arguments.model_dir, "Checkpoint directory; default: the demonstration model")
-      ->type_name("DIR");
-  command->add_option("-l,--language", arguments.language, "auto, an English name (German) or a code (de)")
-      ->check(CLI::Validator(check_language, ""))
-      ->type_name("NAME");
-  command->add_option("-c,--context", arguments.context, "Topic, names, vocabulary; @FILE reads it from a file")
-      ->type_name("TEXT");
-  command->add_flag("--json", arguments.json, "Print JSON: one document, or JSON Lines for several files");
-  command->add_flag("--timings", arguments.timings, "Print the time of the three stages on standard error");
-  command->add_option("-t,--threads", arguments.n_threads, "Threads; 0 is one per physical core allowed to the process")
-      ->check(CLI::Range(0, 1024))
-      ->type_name("N");
-  command->add_option("--max-tokens", arguments.max_tokens, "Most tokens per segment; 0 follows the segment's length")
-      ->check(CLI::NonNegativeNumber)
-      ->type_name("N");
-  command->add_option("--max-segment-s", arguments.max_segment_s, "Longest segment in seconds; 0 asks the checkpoint")
-      ->check(CLI::NonNegativeNumber)
-      ->type_name("S");
-  command->add_flag("--no-pad", arguments.no_pad,
-                    "Leave recordings under 0.5 s unpadded, as the official package does");
-  command
-      ->add_option(
-          "--weights", arguments.weights,
-          "Weights in memory: auto (q8), q8, q4 (4-bit decoder layers), q4g32 (the same, finer), bf16, f32, or "
-          "stored (as the checkpoint has them)")
-      ->check(CLI::IsMember(kWeightFormats))
-      ->type_name("FORMAT");
-  command->add_option("--cache-dir", arguments.cache_dir, "Keep packed weights here, for faster starts of a model")
-      ->type_name("DIR");
-  command
-      ->add_option("--kv-cache", arguments.kv_cache,
-                   "Keys and values in memory: auto (f32 with f32 weights, else bf16)")
-      ->check(CLI::IsMember(kKvCacheFormats))
-      ->type_name("FORMAT");
-  command
-      ->add_option("--device", arguments.device,
-                   "Where to compute: auto (a GPU if there is one), cpu, cuda or cuda:N for GPU N")
-      ->check(CLI::Validator(check_device, ""))
-      ->type_name("NAME");
-  command->add_option("--backend", arguments.backend, "cpu, or reference (plain loops, slow)")
-      ->check(CLI::IsMember({"cpu", "reference"}))
-      ->type_name("NAME");
-  command->add_flag("-q,--quiet", arguments.quiet, "Errors only on standard error");
-  command->footer(kExamples);
-  return command;
-}
-
 ExitCode run_transcribe(const TranscribeArguments& arguments) {
-  const std::vector<std::string> files = input_files(arguments);
-  const TranscribeOptions options = transcribe_options(arguments);
-  const Stopwatch loading;
-  Session session(open_engine(arguments));
-  const double model_load_ms = loading.elapsed_ms();
-  const std::string model = arguments.model_dir.empty() ? kDemoModelName : arguments.model_dir;
-
-  ExitCode result = kExitOk;
-  for (const std::string& file : files) {
-    const bool one_file = files.size() == 1;
-    try {
-      const Stopwatch decoding;
-      const Audio audio = load_file(file, arguments.quiet);
-      const double audio_decode_ms = decoding.elapsed_ms();
-      Transcript transcript;
-      if (arguments.json) {
-        transcript = session.transcribe(audio.samples, options);
-        print(to_json(transcript, {.file = file, .model = model}, !one_file));
-      } else {
-        transcript = transcribe_to_line(session, audio, options, one_file ? "" : file + ": ");
-      }
-      if (arguments.timings) std::fputs(timing_table(transcript, model_load_ms, audio_decode_ms).c_str(), stderr);
-      if (transcript.truncated && !arguments.quiet) {
-        print_error("warning: " + file + ": the token limit ended the transcript early; see --max-tokens");
-      }
-    } catch (const Error& error) {
-      print_error(error.what());
-      if (result == kExitOk) result = exit_code(error.code());
-    }
+  InputList list = find_input_files(arguments.input);
+  check_standard_output(arguments, list.files.size());
+  if (list.files.empty()) {
+    for (const std::string& problem : list.problems) print_error(problem);
+    throw Error(ErrorCode::kInput, "no recordings found");
   }
-  return result;
+  try {
+    return Run(arguments, std::move(list)).execute();
+  } catch (const FileOutputError& error) {
+    print_error(error.what());
+    return kExitInternal;
+  }
 }
 
 }  // namespace qasr::app

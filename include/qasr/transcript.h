@@ -9,8 +9,8 @@
 
 namespace qasr {
 
-/// Time of the stages, in milliseconds. A call that several segments share counts for each by its share, so the times of
-/// all segments add up to the time that was spent.
+/// Time of the stages, in milliseconds. A call that several segments share counts for each by its share, so the times
+/// of all segments add up to the time that was spent.
 struct Timings {
   double preprocessing_ms = 0;    ///< log-mel
   double audio_encoding_ms = 0;   ///< audio encoder and projector
@@ -57,6 +57,13 @@ struct SegmentNote {
   std::string message;  ///< one sentence with the numbers, for people
 };
 
+/// A word with its own times, in seconds from the beginning of the recording.
+struct Word {
+  double start_s = 0;
+  double end_s = 0;
+  std::string text;
+};
+
 /// One piece of the recording that was given to the model at once.
 struct Segment {
   double start_s = 0;
@@ -73,6 +80,9 @@ struct Segment {
   double temperature = 0;   ///< that the answer was drawn with
   std::vector<SegmentNote> notes;
   Timings timings;
+  std::vector<Word> words;  ///< empty unless word times were asked for
+  int channel = -1;         ///< of the recording, 0 is the first; -1: the mix of all
+  double speech_s = -1;     ///< how much of it the voice activity detector took for speech; -1: it did not run
 
   bool has_note(NoteKind kind) const {
     for (const SegmentNote& note : notes) {
@@ -82,11 +92,20 @@ struct Segment {
   }
 };
 
+/// A stretch the voice activity detector left out: nothing in it was given to the model.
+struct NonSpeech {
+  double start_s = 0;
+  double end_s = 0;
+  int channel = -1;  ///< as Segment::channel
+};
+
 struct Transcript {
   std::string text;
   std::string language;  ///< languages of the segments, joined by commas, consecutive duplicates dropped
   double duration_s = 0;
   std::vector<Segment> segments;
+  std::vector<NonSpeech> non_speech;  ///< in order
+  std::vector<std::string> warnings;  ///< about the recording as a whole, one sentence each (damage, limits)
   bool truncated = false;  ///< true if any segment is
   Timings timings;
 };

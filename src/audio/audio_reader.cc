@@ -18,6 +18,7 @@ namespace qasr {
 namespace {
 
 constexpr int kIoBufferBytes = 1 << 16;
+constexpr int kMaxStreams = 200;   // a film with all its languages, subtitles and fonts has fewer
 constexpr int kMaxRetries = 1000;  // of demuxers that ask to be called again
 // Programs that write WAV into a pipe cannot know its length and declare about 2 or 4 GiB.
 constexpr std::uint64_t kPipedWavBytes = 0x7fff0000;
@@ -143,6 +144,7 @@ void AudioReader::open_container() {
   format_ = own(avformat_alloc_context());
   format_->pb = avio_.get();
   format_->io_open = &refuse_to_open;
+  format_->max_streams = kMaxStreams;
   format_->protocol_whitelist = duplicate("none");
   format_->format_whitelist = duplicate(kDemuxers);
   format_->codec_whitelist = duplicate(audio_decoder_names());

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <system_error>
 
 #include "audio/input_error.h"
@@ -51,7 +52,7 @@ class FileDescriptor {
 
 class FileSource final : public ByteSource {
  public:
-  FileSource(std::unique_ptr<FileDescriptor> file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
+  FileSource(std::unique_ptr<FileDescriptor> file, const struct stat& info) : file_(std::move(file)), info_(info) {}
 
   std::ptrdiff_t read_at(std::uint64_t offset, std::span<std::byte> out) const noexcept override {
     for (;;) {
@@ -60,11 +61,51 @@ class FileSource final : public ByteSource {
       if (errno != EINTR) return -errno;
     }
   }
-  std::uint64_t size() const noexcept override { return size_; }
+  std::uint64_t size() const noexcept override { return static_cast<std::uint64_t>(info_.st_size); }
+  bool has_changed() const noexcept override {
+    struct stat now = {};
+    return ::fstat(file_->get(), &now) != 0 || now.st_size != info_.st_size ||
+           now.st_mtim.tv_sec != info_.st_mtim.tv_sec || now.st_mtim.tv_nsec != info_.st_mtim.tv_nsec;
+  }
 
  private:
   std::unique_ptr<FileDescriptor> file_;
-  std::uint64_t size_;
+  struct stat info_;  // when it was opened
+};
+
+// A temporary file without a name: the system removes it with its last descriptor.
+class SpoolFile {
+ public:
+  SpoolFile() {
+    std::error_code error;
+    const std::filesystem::path directory = std::filesystem::temp_directory_path(error);
+    directory_ = error ? "/tmp" : directory.string();
+    std::string path = directory_ + "/qasr-XXXXXX";
+    const int descriptor = ::mkostemp(path.data(), O_CLOEXEC);
+    if (descriptor < 0) fail();
+    file_ = std::make_unique<FileDescriptor>(descriptor);
+    ::unlink(path.c_str());
+  }
+  void append(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const ssize_t n = ::write(file_->get(), bytes.data(), bytes.size());
+      if (n < 0 && errno != EINTR) fail();
+      if (n > 0) bytes = bytes.subspan(static_cast<std::size_t>(n));
+    }
+  }
+  std::unique_ptr<ByteSource> source() && {
+    struct stat info = {};
+    if (::fstat(file_->get(), &info) != 0) fail();
+    return std::make_unique<FileSource>(std::move(file_), info);
+  }
+
+ private:
+  [[noreturn]] void fail() const {
+    throw_input_error("a temporary file of " + directory_, "a write error (" + errno_text(errno) + ")",
+                      "room for the recording (TMPDIR names another folder)");
+  }
+  std::string directory_;
+  std::unique_ptr<FileDescriptor> file_;
 };
 
 std::size_t read_some(int file, std::span<std::byte> out, const std::string& name) {
@@ -91,22 +132,34 @@ std::unique_ptr<ByteSource> file_source(const std::filesystem::path& path) {
   if (::fstat(descriptor, &info) != 0) throw_input_error(name, errno_text(errno), "a readable file");
   if (S_ISDIR(info.st_mode)) throw_input_error(name, "a directory", "an audio file");
   if (S_ISREG(info.st_mode)) {
-    return std::make_unique<FileSource>(std::move(file), static_cast<std::uint64_t>(info.st_size));
+    return std::make_unique<FileSource>(std::move(file), info);
   }
   return stream_source([&](std::span<std::byte> out) { return read_some(descriptor, out, name); });
 }
 
-std::unique_ptr<ByteSource> stream_source(const std::function<std::size_t(std::span<std::byte>)>& read) {
+std::unique_ptr<ByteSource> stream_source(const std::function<std::size_t(std::span<std::byte>)>& read,
+                                          std::size_t max_memory_bytes) {
   std::vector<std::byte> bytes;
   std::size_t n_bytes = 0;
+  std::optional<SpoolFile> spool;
   for (;;) {
-    bytes.resize(n_bytes + std::max(kStreamChunkBytes, n_bytes / 2));
-    const auto room = std::span(bytes).subspan(n_bytes);
+    bytes.resize(spool ? kStreamChunkBytes : n_bytes + std::max(kStreamChunkBytes, n_bytes / 2));
+    const auto room = std::span(bytes).subspan(spool ? 0 : n_bytes);
     const std::size_t n_read = read(room);
     QASR_CHECK_MSG(n_read <= room.size(), "a byte source returned more than it was asked for");
     if (n_read == 0) break;
+    if (spool) {
+      spool->append(room.first(n_read));
+      continue;
+    }
     n_bytes += n_read;
+    if (n_bytes > max_memory_bytes) {
+      spool.emplace();
+      spool->append(std::span(bytes).first(n_bytes));
+      bytes = {};
+    }
   }
+  if (spool) return std::move(*spool).source();
   bytes.resize(n_bytes);
   return std::make_unique<MemorySource>(std::move(bytes));
 }

@@ -19,17 +19,24 @@ class ByteSource {
   /// Copies bytes from `offset` on. Returns how many, 0 at the end, or a negative errno value.
   virtual std::ptrdiff_t read_at(std::uint64_t offset, std::span<std::byte> out) const noexcept = 0;
   virtual std::uint64_t size() const noexcept = 0;
+  /// True if the file has another size or time of change than when it was opened.
+  virtual bool has_changed() const noexcept { return false; }
 };
+
+/// A stream that is longer goes to a file: an hour of CD audio is 600 MB.
+inline constexpr std::size_t kMaxMemoryBytes = std::size_t{64} << 20;
 
 /// Borrows bytes in memory.
 std::unique_ptr<ByteSource> memory_source(std::span<const std::byte> bytes);
 
-/// Opens a file. What cannot seek (a pipe, a terminal, a socket given by path) is read to its end into memory.
+/// Opens a file. What cannot seek (a pipe, a terminal, a socket given by path) is read to its end by stream_source.
 /// @throws Error kInput  missing, not readable, a directory
 std::unique_ptr<ByteSource> file_source(const std::filesystem::path& path);
 
-/// Reads a stream to its end into memory. `read` fills the span and returns the number of bytes, 0 at the end.
-/// @throws Error kInternal  `read` returned more than fits; and whatever `read` throws
-std::unique_ptr<ByteSource> stream_source(const std::function<std::size_t(std::span<std::byte>)>& read);
+/// Reads a stream to its end: into memory, and beyond kMaxMemoryBytes into a temporary file without a name. `read` fills the span and returns the number of bytes, 0 at the end.
+/// @throws Error kInternal  `read` returned more than fits; kInput  the temporary file cannot be written (TMPDIR or
+///         /tmp, disk full); and whatever `read` throws
+std::unique_ptr<ByteSource> stream_source(const std::function<std::size_t(std::span<std::byte>)>& read,
+                                          std::size_t max_memory_bytes = kMaxMemoryBytes);
 
 }  // namespace qasr

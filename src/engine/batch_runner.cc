@@ -7,7 +7,7 @@ namespace qasr {
 namespace {
 
 constexpr int kCpuBatch = 8, kGpuBatch = 64;
-constexpr std::int64_t kCpuRowsPerPiece = 208;
+constexpr std::int64_t kCpuRows = 208, kCpuLiveRows = 104, kGpuLiveRows = 1024;
 constexpr std::int64_t kCommonPositions = 4096;  // of a sequence: minutes of audio
 constexpr int kGrowthTokens = 64;                // of an answer, that must have room when it is admitted
 constexpr std::size_t kPrefixes = 8;
@@ -34,10 +34,9 @@ BatchRunner::BatchRunner(Backend& backend, const Model& model, const SchedulerOp
     : backend_(backend), model_(model), kv_dtype_(kv_dtype) {
   const bool gpu = is_gpu(backend);
   limits_.max_batch = options.max_batch > 0 ? options.max_batch : gpu ? kGpuBatch : kCpuBatch;
-  limits_.rows_per_piece = options.max_rows_between_steps > 0 ? options.max_rows_between_steps
-                           : gpu                              ? backend.preferred_rows()
-                                                              : kCpuRowsPerPiece;
-  limits_.rows_per_piece = std::min(limits_.rows_per_piece, backend.preferred_rows());
+  const std::int64_t chosen = options.max_rows_between_steps, most = backend.preferred_rows();
+  limits_.rows_per_piece = std::min(chosen > 0 ? chosen : gpu ? most : kCpuRows, most);
+  limits_.live_rows_per_piece = std::min(chosen > 0 ? chosen : gpu ? kGpuLiveRows : kCpuLiveRows, most);
   limits_.pool_positions =
       pool_positions(backend, model.config().text, options.kv_cache_bytes, limits_.max_batch, kv_dtype);
 }

@@ -23,8 +23,9 @@ namespace qasr {
 /// SchedulerOptions with the defaults filled in.
 struct BatchLimits {
   int max_batch = 0;
-  std::int64_t pool_positions = 0;  ///< of the KV pool
-  std::int64_t rows_per_piece = 0;  ///< of preparation
+  std::int64_t pool_positions = 0;       ///< of the KV pool
+  std::int64_t rows_per_piece = 0;       ///< of preparation
+  std::int64_t live_rows_per_piece = 0;  ///< the same while somebody is live
 };
 
 class BatchRunner {
@@ -51,7 +52,7 @@ class BatchRunner {
   /// Encoder or prompt rows are waiting.
   bool has_preparation() const { return !to_encode_.empty() || !groups_.empty() || !to_prefill_.empty(); }
 
-  /// Computes one piece of preparation, live runs first: at most rows_per_piece rows.
+  /// Computes one piece of preparation, live runs first: rows_per_piece rows or a window.
   void prepare();
   /// A decode step of all runs that are ready, or a few where the backend runs ahead.
   void decode();
@@ -76,10 +77,12 @@ class BatchRunner {
   };
 
   bool make_free(int n_pages);
+  std::int64_t piece_rows() const { return has_live() ? limits_.live_rows_per_piece : limits_.rows_per_piece; }
   void displace(DecodeRun& run);
   void forget(DecodeRun& run);
 
   void start_group();
+  void compute_features(EncodeGroup& group);
   void encode_piece(EncodeGroup& group);
   void finish_group(EncodeGroup& group);
   void fail_group(EncodeGroup& group, const Error& error);

@@ -1,9 +1,5 @@
 #include "engine/segmenter.h"
 
-#include <unicode/uchar.h>
-#include <unicode/uscript.h>
-#include <unicode/utf8.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -11,34 +7,6 @@
 #include "qasr/audio.h"
 
 namespace qasr {
-namespace {
-
-UChar32 first_code_point(std::string_view text) {
-  UChar32 c = 0;
-  std::int32_t offset = 0;
-  U8_NEXT_OR_FFFD(text.data(), offset, static_cast<std::int32_t>(text.size()), c);
-  return c;
-}
-
-UChar32 last_code_point(std::string_view text) {
-  UChar32 c = 0;
-  std::int32_t offset = static_cast<std::int32_t>(text.size());
-  U8_PREV_OR_FFFD(text.data(), 0, offset, c);
-  return c;
-}
-
-// Space, or a character of a script that puts none between words (full-width punctuation included).
-bool needs_no_space(UChar32 c) {
-  if (u_isUWhiteSpace(c)) return true;
-  const int width = u_getIntPropertyValue(c, UCHAR_EAST_ASIAN_WIDTH);
-  UErrorCode status = U_ZERO_ERROR;
-  const UScriptCode script = uscript_getScript(c, &status);
-  if (script == USCRIPT_HANGUL) return false;  // wide, but Korean separates words
-  return width == U_EA_WIDE || width == U_EA_FULLWIDTH || script == USCRIPT_THAI;
-}
-
-}  // namespace
-
 std::vector<SegmentSpan> split_segments(std::span<const float> samples, double max_segment_s) {
   if (samples.empty()) return {};
   const double limit = std::min(max_segment_s * kSampleRate, static_cast<double>(samples.size()));
@@ -47,11 +15,6 @@ std::vector<SegmentSpan> split_segments(std::span<const float> samples, double m
     segments.push_back({piece.offset, piece.length});
   }
   return segments;
-}
-
-std::string segment_separator(std::string_view text, std::string_view next) {
-  if (text.empty() || next.empty()) return "";
-  return needs_no_space(last_code_point(text)) || needs_no_space(first_code_point(next)) ? "" : " ";
 }
 
 }  // namespace qasr

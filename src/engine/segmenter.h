@@ -3,9 +3,9 @@
 
 #include <cstddef>
 #include <span>
-#include <string>
-#include <string_view>
 #include <vector>
+
+#include "qasr/formats.h"  // segment_separator
 
 namespace qasr {
 
@@ -17,9 +17,5 @@ struct SegmentSpan {
 /// Cuts at the quietest point within 5 s of the limit, as the official package does; no gap, no overlap. A recording
 /// within the limit is one segment; an empty one has none.
 std::vector<SegmentSpan> split_segments(std::span<const float> samples, double max_segment_s);
-
-/// What stands between the transcript so far and the next segment's text: a space unless either side is empty, has one
-/// already, or is written without spaces (Chinese, Japanese, Thai, ...). The official package puts nothing.
-std::string segment_separator(std::string_view text, std::string_view next);
 
 }  // namespace qasr

@@ -16,7 +16,10 @@ DEMO_MODEL = ROOT / "models/demo-en"
 SAMPLES = DEMO_MODEL / "samples"
 SAMPLE = SAMPLES / "meeting_rms.wav"
 
-OK, INTERNAL, USAGE, INPUT, MODEL, DEVICE = range(6)
+OK, INTERNAL, USAGE, INPUT, MODEL, DEVICE, INCOMPLETE = range(7)
+INTERRUPTED = 130
+
+SCHEMA = json.loads((ROOT / "docs/transcript.schema.json").read_text(encoding="utf-8"))
 
 WAVE_FORMAT_PCM, WAVE_FORMAT_FLOAT = 1, 3
 
@@ -52,6 +55,36 @@ def wav_bytes(data, rate=16000, channels=1, bits=16, format_tag=WAVE_FORMAT_PCM,
     size = len(data) if data_size is None else data_size
     chunks = b"WAVE" + b"fmt " + struct.pack("<I", len(header)) + header + b"data" + struct.pack("<I", size)
     return b"RIFF" + struct.pack("<I", len(chunks) + size) + chunks + data
+
+
+JSON_TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
+
+
+def validate(value, schema, root=None, where="$"):
+    """Checks a value against the part of JSON Schema that docs/transcript.schema.json uses."""
+    root = root or schema
+    known = {"$schema", "$defs", "title", "description", "type", "properties", "required", "additionalProperties", "items",
+             "minimum", "maximum", "enum", "$ref"}
+    assert set(schema) <= known, f"{where}: the schema uses {set(schema) - known}"
+    if "$ref" in schema:
+        return validate(value, root["$defs"][schema["$ref"].rsplit("/", 1)[1]], root, where)
+    if "type" in schema:
+        expected = JSON_TYPES[schema["type"]]
+        assert isinstance(value, expected), f"{where}: {value!r} is no {schema['type']}"
+        assert schema["type"] == "boolean" or not isinstance(value, bool), f"{where}: {value!r} is a boolean"
+    assert value in schema.get("enum", [value]), f"{where}: {value!r} is none of {schema.get('enum')}"
+    if isinstance(value, (int, float)):
+        assert schema.get("minimum", value) <= value <= schema.get("maximum", value), f"{where}: {value} out of range"
+    if isinstance(value, dict):
+        missing = set(schema.get("required", [])) - set(value)
+        assert not missing, f"{where}: {missing} missing"
+        for key, entry in value.items():
+            assert key in schema["properties"] or schema.get("additionalProperties", True), f"{where}: unknown key {key}"
+            if key in schema["properties"]:
+                validate(entry, schema["properties"][key], root, f"{where}.{key}")
+    if isinstance(value, list):
+        for index, entry in enumerate(value):
+            validate(entry, schema["items"], root, f"{where}[{index}]")
 
 
 class ProgramTest(unittest.TestCase):

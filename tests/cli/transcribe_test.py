@@ -1,6 +1,7 @@
 """Correct input: transcripts, streams, several files, JSON, timings, options that must not change the answer."""
 
 import json
+import math
 import os
 import re
 import struct
@@ -8,8 +9,8 @@ import subprocess
 import time
 import unittest
 
-from harness import (INPUT, OK, PROGRAM, SAMPLE, SAMPLES, WAVE_FORMAT_FLOAT, ProgramTest, references, run,
-                     sample_values, wav_bytes)
+from harness import (INPUT, OK, PROGRAM, SAMPLE, SAMPLES, SCHEMA, WAVE_FORMAT_FLOAT, ProgramTest, references, run,
+                     sample_values, validate, wav_bytes)
 
 TEXT = references()[SAMPLE.name]
 OTHER = SAMPLES / "museum_ked.wav"
@@ -93,7 +94,7 @@ class TranscribeTest(ProgramTest):
         result = run("transcribe", "--json", SAMPLE)
         self.assertEqual(result.returncode, OK)
         document = json.loads(result.stdout)
-        self.assertEqual(list(document), ["file", "text", "language", "duration", "segments", "truncated", "timings", "model"])
+        validate(document, SCHEMA)
         self.assertEqual(document["file"], str(SAMPLE))
         self.assertEqual(document["text"], TEXT)
         self.assertEqual(document["language"], "English")
@@ -101,8 +102,14 @@ class TranscribeTest(ProgramTest):
         self.assertFalse(document["truncated"])
         self.assertEqual(document["model"], "demo-en")
         (segment,) = document["segments"]
-        self.assertEqual(segment, {"start": 0, "end": document["duration"], "text": TEXT, "language": "English",
-                                   "truncated": False})
+        expected = {"id": 0, "start": 0, "end": document["duration"], "text": TEXT, "language": "English",
+                    "truncated": False, "no_speech": False, "temperature": 0, "notes": []}
+        self.assertEqual({key: segment[key] for key in expected}, expected)
+        self.assertEqual("".join(entry["token"] for entry in segment["logprobs"]).strip(), TEXT)
+        self.assertEqual(len(segment["tokens"]), len(segment["logprobs"]))
+        mean = sum(entry["logprob"] for entry in segment["logprobs"]) / len(segment["logprobs"])
+        self.assertAlmostEqual(segment["avg_logprob"], mean, places=4)
+        self.assertAlmostEqual(segment["confidence"], math.exp(mean), places=4)
         timings = document["timings"]
         self.assertEqual(timings["frames"], len(sample_values()) // 160)
         self.assertEqual(timings["audio_tokens"], 13 * (timings["frames"] // 100) + -(-(timings["frames"] % 100) // 8))
@@ -132,7 +139,8 @@ class TranscribeTest(ProgramTest):
     def test_options_that_keep_the_answer(self):
         for arguments in (["--threads", 1], ["--threads", 3], ["--weights", "f32"], ["--weights", "bf16"], ["--kv-cache", "bf16"],
                           ["--language", "English"], ["--language", "en"], ["--backend", "reference"], ["--no-pad"],
-                          ["--context", "Thursday"], ["--max-segment-s", 10]):
+                          ["--context", "Thursday"], ["--hotwords", "Thursday,quarter"], ["--max-segment-s", 10], ["--vad", "off"],
+                          ["--batch", 1]):
             with self.subTest(arguments=arguments):
                 self.assert_text(run("transcribe", *arguments, SAMPLE))
 
@@ -156,7 +164,7 @@ class TranscribeTest(ProgramTest):
         pause = [0] * 16000
         values = sample_values() + pause + sample_values(OTHER) + pause + sample_values()
         path = self.write("long.wav", wav_bytes(struct.pack(f"<{len(values)}h", *values)))
-        document = json.loads(run("transcribe", "--json", "--max-segment-s", 7, path).stdout)
+        document = json.loads(run("transcribe", "--json", "--vad", "off", "--max-segment-s", 7, path).stdout)
         segments = document["segments"]
         self.assertGreater(len(segments), 1)
         self.assertEqual(segments[0]["start"], 0)

@@ -1,0 +1,103 @@
+#include "audio/voice_activity.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace qasr {
+namespace {
+
+constexpr int kBands = VoiceFrameFeatures::kBands;
+constexpr std::size_t kPast = 150, kFuture = 100;           // frames that statistics see
+constexpr std::size_t kFloorPast = 200, kFloorFuture = 65;  // frames that the floor sees
+constexpr std::size_t kSmooth = 2;                          // frames to each side of the activity's mean
+constexpr std::size_t kEvery = 10;                          // frames that share one floor and one likelihood
+static_assert(kFuture + kFloorFuture + kEvery <= VoiceActivity::kLookAhead);
+constexpr float kMinLevelDb = -80;     // quieter is no speech, whatever the floor
+constexpr float kFloorMarginDb = 3;    // the minimum of a noisy level lies below its mean
+constexpr float kMaxExcessDb = 12;     // of one band: a single tone is not activity
+constexpr float kMinExcessDb = 2.0f;   // mean over bands
+constexpr double kMinLikelihood = 0.2;
+
+}  // namespace
+
+void VoiceActivity::push(std::span<const float> samples, std::vector<VoiceFrame>& out) {
+  features_.push(samples, fresh_);
+  add_records();
+  const std::size_t n_known = first_record_ + records_.size();
+  while (n_decided_ + kLookAhead < n_known) decide(n_decided_ - first_record_, out);
+}
+
+void VoiceActivity::finish(std::vector<VoiceFrame>& out) {
+  features_.finish(fresh_);
+  add_records();
+  const std::size_t n_known = first_record_ + records_.size();
+  while (n_decided_ < n_known) decide(n_decided_ - first_record_, out);
+}
+
+void VoiceActivity::add_records() {
+  for (const VoiceFrameFeatures& features : fresh_) records_.push_back({.features = features});
+  fresh_.clear();
+}
+
+// The floor of a band is its lowest level, smoothed over 40 ms, among the frames around.
+void VoiceActivity::update_floor(std::size_t begin, std::size_t end) {
+  constexpr float kQuietest = kMinLevelDb - 13;  // 20 bands of equal power: each 13 dB below the sum
+  for (int band = 0; band < kBands; ++band) {
+    float floor = 0, run = 0;
+    for (std::size_t t = begin; t < end; ++t) {
+      run += records_[t].features.bands_db[band];
+      if (t >= begin + 4) run -= records_[t - 4].features.bands_db[band];
+      if (t >= begin + 3) floor = std::min(floor, run / 4);
+    }
+    floor_db_[band] = std::max(floor, kQuietest) + kFloorMarginDb;
+  }
+}
+
+// A frame is active if its bands stand out from the floor on average.
+bool VoiceActivity::is_active(std::size_t index) const {
+  const std::size_t begin = index - std::min<std::size_t>(index, kSmooth);
+  const std::size_t end = std::min(records_.size(), index + kSmooth + 1);
+  float excess = 0;
+  for (int band = 0; band < kBands; ++band) {
+    float sum = 0;
+    for (std::size_t t = begin; t < end; ++t) sum += records_[t].features.bands_db[band];
+    excess += std::clamp(sum / static_cast<float>(end - begin) - floor_db_[band], 0.0f, kMaxExcessDb);
+  }
+  return excess > kMinExcessDb * kBands && records_[index].features.level_db > kMinLevelDb;
+}
+
+void VoiceActivity::decide(std::size_t index, std::vector<VoiceFrame>& out) {
+  const auto around = [&](std::size_t at, std::size_t past, std::size_t future) {
+    return std::pair(at - std::min(at, past), std::min(records_.size(), at + future + 1));
+  };
+  for (; n_activity_ < first_record_ + std::min(records_.size(), index + kFuture + 1); ++n_activity_) {
+    const std::size_t at = n_activity_ - first_record_;
+    if (n_activity_ % kEvery == 0) {
+      const auto [begin, end] = around(at, kFloorPast, kFloorFuture);
+      update_floor(begin, end);
+    }
+    records_[at].active = is_active(at);
+  }
+  if (n_decided_ % kEvery == 0) {
+    const auto [begin, end] = around(index, kPast, kFuture);
+    std::vector<const VoiceFrameFeatures*> frames;
+    std::vector<char> active;
+    for (std::size_t t = begin; t < end; ++t) {
+      frames.push_back(&records_[t].features);
+      active.push_back(records_[t].active);
+    }
+    statistics_ = voice_statistics(frames, active);
+    likelihood_ = voice_likelihood(statistics_);
+  }
+  const Record& record = records_[index];
+  out.push_back({.level_db = record.features.level_db,
+                 .active = record.active,
+                 .speech = record.active && likelihood_ >= kMinLikelihood});
+  ++n_decided_;
+  while (n_decided_ - first_record_ > kFloorPast + kEvery) {
+    records_.pop_front();
+    ++first_record_;
+  }
+}
+
+}  // namespace qasr

@@ -1,0 +1,74 @@
+// Voice activity detection as samples arrive: which frames of 10 ms are speech. Before step 3 of the walk.
+//
+// Two questions. Is anything there: the level in bands of the spectrum above an adaptive noise floor. Is it a voice:
+// statistics of the active frames within 1.5 s (how the level is modulated, how long tones are held, how voicing comes
+// and goes) go through a logistic function, which rejects music and machines. When in doubt a frame counts as speech:
+// the recogniser can still say that nothing was said, but what is dropped here is lost. docs/segmentation.md has the
+// measurements and how the coefficients were fitted.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "audio/voice_features.h"
+
+namespace qasr {
+
+struct VoiceFrame {
+  float level_db = kSilenceDb;
+  bool active = false;  ///< above the noise floor
+  bool speech = false;  ///< and like a voice
+};
+
+/// Statistics of the frames around one, see voice_statistics.cc.
+struct VoiceStatistics {
+  static constexpr int kCount = 12;
+  std::array<float, kCount> values{};
+  int n_active = 0;
+};
+
+class VoiceActivity {
+ public:
+  /// Decisions come this many frames after the samples they are about.
+  static constexpr int kLookAhead = 175;
+
+  /// Appends the frames that can be decided; frame t is about samples [160 t, 160 t + 160).
+  void push(std::span<const float> samples, std::vector<VoiceFrame>& out);
+  /// Appends the rest: ceil(n_samples / 160) frames in all. Nothing may be pushed afterwards.
+  void finish(std::vector<VoiceFrame>& out);
+
+  /// Of the frame decided last; for measuring.
+  const VoiceStatistics& statistics() const noexcept { return statistics_; }
+  double likelihood() const noexcept { return likelihood_; }
+
+ private:
+  struct Record {
+    VoiceFrameFeatures features;
+    bool active = false;
+  };
+  void add_records();
+  void decide(std::size_t index, std::vector<VoiceFrame>& out);
+  void update_floor(std::size_t begin, std::size_t end);
+  bool is_active(std::size_t index) const;
+
+  VoiceFeatures features_;
+  std::vector<VoiceFrameFeatures> fresh_;
+  std::deque<Record> records_;      // around the frame to be decided
+  std::size_t first_record_ = 0;    // frame number of records_[0]
+  std::size_t n_decided_ = 0;       // frames
+  std::size_t n_activity_ = 0;      // frames whose `active` is known
+  std::array<float, VoiceFrameFeatures::kBands> floor_db_{};
+  VoiceStatistics statistics_;
+  double likelihood_ = 1;
+};
+
+/// Of records around a frame: `level`, `bands`, ... are read through the features; `active` says which count.
+VoiceStatistics voice_statistics(std::span<const VoiceFrameFeatures* const> frames, std::span<const char> active);
+
+/// Probability that the frames are (or contain) speech; 1 where there are too few active frames to tell.
+double voice_likelihood(const VoiceStatistics& statistics);
+
+}  // namespace qasr

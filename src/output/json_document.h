@@ -1,0 +1,17 @@
+// Transcripts as JSON; docs/transcript.schema.json describes the document.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "qasr/formats.h"
+
+namespace qasr {
+
+nlohmann::ordered_json transcript_json(const Transcript& transcript, const RecordingInfo& info);
+nlohmann::ordered_json segment_json(const Segment& segment, std::size_t index);
+
+/// As text; ill-formed UTF-8 (in file names, in tokens) is replaced.
+std::string dump(const nlohmann::ordered_json& json, bool one_line);
+
+}  // namespace qasr
