@@ -72,12 +72,12 @@ LoadedModel load_model(const std::filesystem::path& directory, WeightFormat requ
   LoadedModel loaded;
   const Stopwatch stopwatch;
   {
-    const CheckpointFiles files = CheckpointFiles::open_directory(directory);
+    const CheckpointFiles files = CheckpointFiles::open(directory);
     const ModelConfig config = parse_model_config(files);
     const WeightStore weights(files, config);
     loaded.format = chosen_format(requested, weights);
     const WeightPacker packer(weights, backend, loaded.format,
-                              [&](const HostTensor& tensor) { files.release(tensor.bytes); });
+                              [&](const HostTensor& tensor) { files.release(tensor); });
     loaded.model = std::make_unique<BareModel>(config, packer);
   }
   loaded.load_ms = stopwatch.ms();

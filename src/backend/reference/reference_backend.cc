@@ -8,6 +8,7 @@
 #include "backend/reference/quantized.h"
 #include "backend/registry.h"
 #include "tensor/host_tensor.h"
+#include "tensor/stored_blocks.h"
 #include "tensor/widen.h"
 
 namespace qasr::reference {
@@ -21,6 +22,19 @@ class HostBuffer final : public Buffer {
   std::vector<std::byte> memory_;
 };
 
+// Whether the tensor's own integers are those of `format`: then `values` needs no rounding, but for blocks that our
+// kernels do not have.
+bool round_held(const HostTensor& tensor, WeightFormat format, std::vector<float>& values) {
+  if (stored_format(tensor) != format) return false;
+  const auto blocks = static_cast<std::size_t>(tensor.shape[1]) / kQuantBlock;
+  for (std::size_t i = 0; format == WeightFormat::kQ8 && i < values.size(); ++i) {
+    const std::size_t block = i / kQuantBlock;
+    const Q8Block held = stored_q8(tensor, static_cast<std::int64_t>(block / blocks), block % blocks);
+    values[i] = to_f32(held.scale) * static_cast<float>(held.q[i % kQuantBlock]);
+  }
+  return true;
+}
+
 // The values that `format` holds of a matrix [out, in], [out, in, 3, 3] or a vector.
 std::vector<float> widen(const HostTensor& tensor, WeightFormat format) {
   std::vector<float> values(static_cast<std::size_t>(tensor.shape.elements()));
@@ -28,7 +42,7 @@ std::vector<float> widen(const HostTensor& tensor, WeightFormat format) {
   if (format == WeightFormat::kBf16) {  // rounds what is not bf16 already
     for (float& value : values) value = to_f32(to_bf16(value));
   }
-  if (!is_quantized(format)) return values;
+  if (!is_quantized(format) || round_held(tensor, format, values)) return values;
   // A convolution's blocks run over the input channels of one tap.
   const auto inputs = static_cast<std::size_t>(tensor.shape[1]);
   const std::size_t taps = tensor.shape.rank() == 4 ? 9 : 1;
