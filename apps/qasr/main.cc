@@ -13,6 +13,7 @@
 #include "output.h"
 #include "qasr/error.h"
 #include "qasr/version.h"
+#include "quantize.h"
 #include "transcribe.h"
 
 namespace qasr::app {
@@ -52,6 +53,8 @@ ExitCode run(int argc, char** argv) {
   BenchArguments bench;
   const CLI::App* transcribe_command = add_transcribe(app, transcribe);
   const CLI::App* info_command = add_info(app, info);
+  QuantizeArguments quantize;
+  const CLI::App* quantize_command = add_quantize(app, quantize);
   add_bench(app, bench);
   try {
     app.parse(argc, argv);
@@ -63,6 +66,7 @@ ExitCode run(int argc, char** argv) {
     return kExitUsage;
   }
   if (transcribe_command->parsed()) return run_transcribe(transcribe);
+  if (quantize_command->parsed()) return run_quantize(quantize);
   return info_command->parsed() ? run_info(info) : run_bench(bench);
 }
 
