@@ -33,7 +33,7 @@ def main():
         module = name.rsplit(".", 1)[0]
         if name.endswith((".scales", ".biases")):
             continue
-        if module + ".scales" in tensors:
+        if name.endswith(".weight") and module + ".scales" in tensors:
             if config["quantization"].get(module) is False:
                 raise ValueError(f"check_mlx: {module} is quantised, config.json says it is not")
             group_size, bits = settings_of(config, module)

@@ -59,10 +59,27 @@ std::shared_ptr<const Engine> Engine::open(std::span<const ModelFile> files, con
 const ModelInfo& Engine::info() const noexcept { return impl_->info; }
 std::string Engine::backend_description() const { return impl_->backend->description(); }
 
-ModelInfo describe_model(const std::filesystem::path& model_dir) {
-  const CheckpointFiles files = CheckpointFiles::open(model_dir);
+namespace {
+
+ModelInfo describe(const CheckpointFiles& files) {
   const ModelConfig config = parse_model_config(files);
-  return describe_checkpoint(files, config, WeightStore(files, config));
+  ModelInfo info = describe_checkpoint(files, config, WeightStore(files, config));
+  try {
+    info.tokenizer = "byte-level BPE, " + std::to_string(load_tokenizer(files, config).size()) + " tokens";
+  } catch (const Error& error) {
+    info.tokenizer = std::string("none: ") + error.what();
+  }
+  return info;
+}
+
+}  // namespace
+
+ModelInfo describe_model(const std::filesystem::path& model) { return describe(CheckpointFiles::open(model)); }
+
+ModelInfo describe_model(std::span<const ModelFile> files, const std::string& name) {
+  std::vector<CheckpointFile> borrowed;
+  for (const ModelFile& file : files) borrowed.push_back({file.name, file.bytes});
+  return describe(CheckpointFiles::from_memory(std::move(borrowed), name));
 }
 
 }  // namespace qasr
