@@ -8,6 +8,7 @@
 
 #include "demo_model.h"
 #include "format_names.h"
+#include "model_cache.h"
 #include "output.h"
 #include "qasr/engine.h"
 #include "qasr/languages.h"
@@ -24,7 +25,7 @@ constexpr const char* kExamples =
     "  qasr info --json\n";
 
 ModelInfo read_info(const InfoArguments& arguments) {
-  if (!arguments.model_dir.empty()) return describe_model(arguments.model_dir);
+  if (!arguments.model_dir.empty()) return describe_model(resolve_model(arguments.model_dir));
   return describe_model(demo_model_files(), kDemoModelName);
 }
 
@@ -105,7 +106,7 @@ std::string table(const ModelInfo& info) {
   using std::to_string;
   std::string text = row("checkpoint", info.path + (info.is_demo ? " (demonstration: synthetic voices only)" : ""));
   if (info.is_forced_aligner) text += row("kind", "forced aligner: time stamps of a known text");
-  text += row("layout", info.container + " with names of " + info.layout + ", " + to_string(info.n_tensors) + " tensors in " + to_string(info.n_shards) +
+  text += row("layout", info.container + ", " + info.layout + " names, " + to_string(info.n_tensors) + " tensors in " + to_string(info.n_shards) +
                             (info.n_shards == 1 ? " file, " : " files, ") +
                             bytes_text(static_cast<double>(info.file_bytes)));
   text += stored_rows(info);

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "model_cache.h"
 #include "output.h"
 #include "qasr/quantize.h"
 
@@ -66,7 +67,7 @@ ExitCode run_quantize(const QuantizeArguments& arguments) {
                           .group_size = arguments.group_size,
                           .n_threads = arguments.n_threads};
   if (!arguments.quiet) options.log = [](std::string_view line) { print_error(line); };
-  print(report_text(quantize_checkpoint(arguments.model, arguments.directory, options)));
+  print(report_text(quantize_checkpoint(resolve_model(arguments.model), arguments.directory, options)));
   return kExitOk;
 }
 

@@ -23,6 +23,7 @@
 
 #include "demo_model.h"
 #include "format_names.h"
+#include "model_cache.h"
 #include "output.h"
 #include "qasr/audio.h"
 #include "qasr/engine.h"
@@ -149,7 +150,7 @@ EngineOptions engine_options(const TranscribeArguments& arguments) {
 }
 
 std::shared_ptr<const Engine> open_engine(const TranscribeArguments& arguments) {
-  if (!arguments.model_dir.empty()) return Engine::open(arguments.model_dir, engine_options(arguments));
+  if (!arguments.model_dir.empty()) return Engine::open(resolve_model(arguments.model_dir), engine_options(arguments));
   if (!arguments.quiet) std::fputs(demo_model_notice().c_str(), stderr);
   return Engine::open(demo_model_files(), kDemoModelName, engine_options(arguments));
 }
@@ -199,8 +200,8 @@ CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
   CLI::App* command = app.add_subcommand("transcribe", "Print what is said in recordings");
   command->add_option("files", arguments.files, "Recordings in any format FFmpeg reads; - is standard input")
       ->type_name("FILE");
-  command->add_option("-m,--model", arguments.model_dir, "Checkpoint directory; default: the demonstration model")
-      ->type_name("DIR");
+  command->add_option("-m,--model", arguments.model_dir, "A directory, a safetensors or GGUF file, or a downloaded model (0.6b, OWNER/NAME); default: the demonstration model")
+      ->type_name("MODEL");
   command->add_option("-l,--language", arguments.language, "auto, an English name (German) or a code (de)")
       ->check(CLI::Validator(check_language, ""))
       ->type_name("NAME");
