@@ -16,13 +16,13 @@ fixed_addresses := $(shell setarch -R true 2> /dev/null && echo setarch -R)
 # What runs under the sanitizers: address and undefined behaviour where bytes from outside are read, threads where
 # there are any. Names are both build targets and ctest names, but for the program itself.
 ASAN_TESTS := qasr_base_test qasr_tensor_test qasr_audio_test qasr_text_test qasr_weights_test qasr_backend_test \
-              qasr_engine_test qasr_engine_api_test cli_bad_audio cli_bad_model
+              qasr_engine_test qasr_engine_api_test cli_bad_audio cli_bad_model qasr_fuzz_replay
 TSAN_TESTS := qasr_base_test qasr_engine_api_test
 empty :=
 space := $(empty) $(empty)
 names_to_regex = '^($(subst $(space),|,$(strip $(1))))$$'
 
-.PHONY: help demo test check build asan tsan neon check-fullsize format lint sizes clean packages packages-build
+.PHONY: help demo test check build asan tsan fuzz neon check-fullsize format lint sizes clean packages packages-build
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,15 @@ tsan: ## thread pool and concurrent sessions under ThreadSanitizer
 	cmake --preset tsan $(launcher)
 	cmake --build build/tsan -j $(JOBS) --target $(TSAN_TESTS)
 	$(fixed_addresses) ctest --test-dir build/tsan -j $(JOBS) --output-on-failure --no-tests=error -R $(call names_to_regex,$(TSAN_TESTS))
+
+FUZZ_SECONDS ?= 600
+fuzz: ## readers of foreign files under libFuzzer, FUZZ_SECONDS each (needs clang)
+	cmake --preset fuzz $(launcher)
+	cmake --build build/fuzz -j $(JOBS) --target fuzz_safetensors fuzz_gguf fuzz_config fuzz_tokenizer
+	for target in safetensors gguf config tokenizer; do \
+	  mkdir -p build/fuzz/found/$$target; \
+	  build/fuzz/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 -rss_limit_mb=2048 \
+	    -artifact_prefix=build/fuzz/ build/fuzz/found/$$target fuzz/corpus/$$target || exit 1; done
 
 ifeq ($(shell uname -m),x86_64)
 neon: ## AArch64 kernels, cross-built and run in qemu-user on three processors

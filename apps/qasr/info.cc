@@ -1,13 +1,17 @@
 // `qasr info`: what a checkpoint is made of and what it needs, without running it.
 #include "info.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "demo_model.h"
+#include "format_names.h"
+#include "model_cache.h"
 #include "output.h"
 #include "qasr/engine.h"
+#include "qasr/languages.h"
 
 namespace qasr::app {
 namespace {
@@ -17,13 +21,12 @@ constexpr double kAudioTokensPerSecond = 13;  // the encoder's rate: 13 tokens f
 constexpr const char* kExamples =
     "Examples:\n"
     "  qasr info Qwen3-ASR-0.6B\n"
+    "  qasr info --tensors model.gguf\n"
     "  qasr info --json\n";
 
 ModelInfo read_info(const InfoArguments& arguments) {
-  if (!arguments.model_dir.empty()) return describe_model(arguments.model_dir);
-  EngineOptions options;
-  options.backend = BackendKind::kReference;  // nothing is computed
-  return Engine::open(demo_model_files(), kDemoModelName, options)->info();
+  if (!arguments.model_dir.empty()) return describe_model(resolve_model(arguments.model_dir));
+  return describe_model(demo_model_files(), kDemoModelName);
 }
 
 double kv_cache_bytes_per_minute(const ModelInfo& info) {
@@ -56,18 +59,62 @@ std::string row(const std::string& name, const std::string& value) {
   return name + std::string(name.size() < 24 ? 24 - name.size() : 1, ' ') + value + "\n";
 }
 
+std::string plural(int n, const char* one) { return std::to_string(n) + " " + one + (n == 1 ? "" : "s"); }
+
+std::string stored_rows(const ModelInfo& info) {
+  std::string text;
+  for (const StoredType& type : info.types) {
+    const std::string held = type.held.empty() ? "" : ", in memory " + type.held;
+    text += row(text.empty() ? "stored as" : "", type.name + ": " + plural(type.n_tensors, "tensor") + ", " +
+                                                    count_text(type.n_parameters) + " parameters, " +
+                                                    bytes_text(static_cast<double>(type.bytes)) + held);
+  }
+  return text;
+}
+
+std::string memory_rows(const ModelInfo& info) {
+  std::string text = "about ";
+  for (const FormatMemory& memory : info.memory) {
+    text += (text.size() > 6 ? ", " : "") + bytes_text(static_cast<double>(memory.bytes)) + " " +
+            format_name(kWeightFormats, memory.format);
+  }
+  return row("weights in memory", text + " (--weights)");
+}
+
+std::string language_text(const ModelInfo& info) {
+  if (info.languages.empty()) return "the " + std::to_string(languages().size()) + " of Qwen3-ASR (no list of its own)";
+  std::string text = std::to_string(info.languages.size()) + ":";
+  for (const std::string& language : info.languages) text += " " + language;
+  return text;
+}
+
+std::string tensor_rows(const ModelInfo& info) {
+  std::string text;
+  for (const TensorInfo& tensor : info.tensors) {
+    std::string shape;
+    for (const std::int64_t dim : tensor.shape) shape += (shape.empty() ? "[" : ", ") + std::to_string(dim);
+    std::string line = tensor.name;
+    line.resize(std::max<std::size_t>(line.size() + 1, 56), ' ');
+    line += shape + "]";
+    line.resize(std::max<std::size_t>(line.size() + 1, 78), ' ');
+    text += line + tensor.stored + ", " + bytes_text(static_cast<double>(tensor.bytes)) + "\n";
+  }
+  return text;
+}
+
 std::string table(const ModelInfo& info) {
   using std::to_string;
-  const double n_parameters = static_cast<double>(info.n_parameters);
   std::string text = row("checkpoint", info.path + (info.is_demo ? " (demonstration: synthetic voices only)" : ""));
-  text += row("layout", info.layout + ", " + to_string(info.n_tensors) + " tensors in " + to_string(info.n_shards) +
+  if (info.is_forced_aligner) text += row("kind", "forced aligner: time stamps of a known text");
+  text += row("layout", info.container + ", " + info.layout + " names, " + to_string(info.n_tensors) + " tensors in " + to_string(info.n_shards) +
                             (info.n_shards == 1 ? " file, " : " files, ") +
                             bytes_text(static_cast<double>(info.file_bytes)));
-  text += row("stored as", info.dtype);
+  text += stored_rows(info);
   text += row("parameters", count_text(info.n_parameters));
   text += row("  encoder", count_text(info.n_encoder_parameters));
   text += row("  decoder", count_text(info.n_decoder_parameters));
   text += row("  embedding", count_text(info.n_embedding_parameters) + (info.tied_head ? " (also the head)" : ""));
+  if (info.n_head_parameters > 0) text += row("  head", count_text(info.n_head_parameters));
   text += row("encoder", to_string(info.encoder_layers) + " layers, width " + to_string(info.d_model) + ", " +
                              to_string(info.encoder_heads) + " heads, feed-forward " + to_string(info.encoder_d_ff));
   text += row("  input", to_string(info.n_mels) + " mel bins, " + to_string(info.conv_channels) + " channels");
@@ -76,24 +123,55 @@ std::string table(const ModelInfo& info) {
                          to_string(info.n_heads) + " query and " + to_string(info.n_kv_heads) + " key/value heads of " +
                          to_string(info.head_dim) + ", feed-forward " + to_string(info.d_ff));
   text += row("vocabulary", to_string(info.vocab) + " tokens, end tokens " + list_text(info.eos_token_ids));
+  text += row("tokenizer", info.tokenizer);
+  text += row("languages", language_text(info));
   text += row("positions", to_string(info.max_positions));
   if (info.recommended_max_segment_s > 0) {
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%g s", info.recommended_max_segment_s);
     text += row("longest segment", seconds);
   }
-  text +=
-      row("weights in memory", bytes_text(2 * n_parameters) + " as bf16, " + bytes_text(4 * n_parameters) + " as f32");
+  text += memory_rows(info);
   text +=
       row("KV cache", bytes_text(static_cast<double>(info.kv_cache_bytes_per_token)) + " per token, " +
                           bytes_text(kv_cache_bytes_per_minute(info)) + " per minute of audio as bf16, twice as f32");
   return text;
 }
 
-std::string json_text(const ModelInfo& info) {
-  const nlohmann::ordered_json document = {{"path", info.path},
+using Json = nlohmann::ordered_json;
+
+Json types_json(const ModelInfo& info) {
+  Json types = Json::array();
+  for (const StoredType& type : info.types) {
+    types.push_back({{"type", type.name}, {"tensors", type.n_tensors}, {"parameters", type.n_parameters},
+                     {"bytes", type.bytes}, {"in_memory", type.held}});
+  }
+  return types;
+}
+
+Json weights_json(const ModelInfo& info) {
+  Json memory = Json::object();
+  for (const FormatMemory& format : info.memory) memory[format_name(kWeightFormats, format.format)] = format.bytes;
+  return memory;
+}
+
+Json tensors_json(const ModelInfo& info) {
+  Json tensors = Json::array();
+  for (const TensorInfo& tensor : info.tensors) {
+    tensors.push_back({{"name", tensor.name}, {"shape", tensor.shape}, {"type", tensor.stored}, {"bytes", tensor.bytes}});
+  }
+  return tensors;
+}
+
+std::string json_text(const ModelInfo& info, bool with_tensors) {
+  Json document = {{"path", info.path},
                                            {"demo", info.is_demo},
+                                           {"container", info.container},
                                            {"layout", info.layout},
+                                           {"forced_aligner", info.is_forced_aligner},
+                                           {"types", types_json(info)},
+                                           {"tokenizer", info.tokenizer},
+                                           {"languages", info.languages},
                                            {"dtype", info.dtype},
                                            {"tensors", info.n_tensors},
                                            {"files", info.n_shards},
@@ -102,7 +180,8 @@ std::string json_text(const ModelInfo& info) {
                                             {{"total", info.n_parameters},
                                              {"encoder", info.n_encoder_parameters},
                                              {"decoder", info.n_decoder_parameters},
-                                             {"embedding", info.n_embedding_parameters}}},
+                                             {"embedding", info.n_embedding_parameters},
+                                             {"head", info.n_head_parameters}}},
                                            {"encoder",
                                             {{"layers", info.encoder_layers},
                                              {"d_model", info.d_model},
@@ -123,10 +202,12 @@ std::string json_text(const ModelInfo& info) {
                                            {"max_positions", info.max_positions},
                                            {"recommended_max_segment_s", info.recommended_max_segment_s},
                                            {"memory",
-                                            {{"weights_bf16_bytes", 2 * info.n_parameters},
+                                            {{"weights_bytes", weights_json(info)},
+                                             {"weights_bf16_bytes", 2 * info.n_parameters},
                                              {"weights_f32_bytes", 4 * info.n_parameters},
                                              {"kv_cache_bf16_bytes_per_token", info.kv_cache_bytes_per_token},
                                              {"kv_cache_bf16_bytes_per_minute", kv_cache_bytes_per_minute(info)}}}};
+  if (with_tensors) document["tensor_list"] = tensors_json(info);
   return document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -134,8 +215,10 @@ std::string json_text(const ModelInfo& info) {
 
 CLI::App* add_info(CLI::App& app, InfoArguments& arguments) {
   CLI::App* command = app.add_subcommand("info", "Describe a checkpoint: sizes, parameters, memory");
-  command->add_option("model", arguments.model_dir, "Checkpoint directory; default: the demonstration model")
-      ->type_name("DIR");
+  command
+      ->add_option("model", arguments.model_dir, "Directory, safetensors or GGUF file; default: the demonstration model")
+      ->type_name("MODEL");
+  command->add_flag("--tensors", arguments.tensors, "List every tensor: name, shape, type, size");
   command->add_flag("--json", arguments.json, "Print JSON");
   command->footer(kExamples);
   return command;
@@ -143,7 +226,7 @@ CLI::App* add_info(CLI::App& app, InfoArguments& arguments) {
 
 ExitCode run_info(const InfoArguments& arguments) {
   const ModelInfo info = read_info(arguments);
-  print(arguments.json ? json_text(info) : table(info));
+  print(arguments.json ? json_text(info, arguments.tensors) : table(info) + (arguments.tensors ? tensor_rows(info) : ""));
   return kExitOk;
 }
 

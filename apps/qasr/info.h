@@ -11,6 +11,7 @@ namespace qasr::app {
 struct InfoArguments {
   std::string model_dir;  ///< empty: the demonstration model
   bool json = false;
+  bool tensors = false;  ///< list them
 };
 
 CLI::App* add_info(CLI::App& app, InfoArguments& arguments);

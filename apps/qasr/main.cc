@@ -8,11 +8,13 @@
 #include <string>
 
 #include "bench.h"
+#include "download.h"
 #include "exit_code.h"
 #include "info.h"
 #include "output.h"
 #include "qasr/error.h"
 #include "qasr/version.h"
+#include "quantize.h"
 #include "transcribe.h"
 
 namespace qasr::app {
@@ -21,9 +23,10 @@ namespace {
 constexpr const char* kFooter =
     "Examples:\n"
     "  qasr transcribe recording.wav\n"
-    "  qasr transcribe --model Qwen3-ASR-0.6B --language German interview.m4a\n"
+    "  qasr download 0.6b\n"
+    "  qasr transcribe --model 0.6b --language German interview.m4a\n"
     "  qasr transcribe --recursive -f srt,json -o transcripts recordings/\n"
-    "  qasr info Qwen3-ASR-0.6B\n"
+    "  qasr info 0.6b\n"
     "  qasr bench --weights bf16\n"
     "\n"
     "Results are on standard output, everything else is on standard error.\n"
@@ -54,6 +57,12 @@ ExitCode run(int argc, char** argv) {
   BenchArguments bench;
   const CLI::App* transcribe_command = add_transcribe(app, transcribe);
   const CLI::App* info_command = add_info(app, info);
+  QuantizeArguments quantize;
+  const CLI::App* quantize_command = add_quantize(app, quantize);
+  DownloadArguments download;
+  const CLI::App* download_command = add_download(app, download);
+  ModelsArguments models;
+  const CLI::App* models_command = add_models(app, models);
   add_bench(app, bench);
   try {
     app.parse(argc, argv);
@@ -65,6 +74,9 @@ ExitCode run(int argc, char** argv) {
     return kExitUsage;
   }
   if (transcribe_command->parsed()) return run_transcribe(transcribe);
+  if (quantize_command->parsed()) return run_quantize(quantize);
+  if (download_command->parsed()) return run_download(download);
+  if (models_command->parsed()) return run_models(models);
   return info_command->parsed() ? run_info(info) : run_bench(bench);
 }
 

@@ -18,6 +18,7 @@
 #include <memory>
 
 #include "demo_model.h"
+#include "model_cache.h"
 #include "output.h"
 #include "output_files.h"
 #include "progress.h"
@@ -48,7 +49,7 @@ void catch_interrupts() {
 }
 
 std::shared_ptr<const Engine> open_engine(const TranscribeArguments& arguments) {
-  if (!arguments.model_dir.empty()) return Engine::open(arguments.model_dir, engine_options(arguments));
+  if (!arguments.model_dir.empty()) return Engine::open(resolve_model(arguments.model_dir), engine_options(arguments));
   if (!arguments.quiet) std::fputs(demo_model_notice().c_str(), stderr);
   return Engine::open(demo_model_files(), kDemoModelName, engine_options(arguments));
 }

@@ -193,8 +193,11 @@ void add_audio_options(CLI::App& command, TranscribeArguments& arguments) {
 }
 
 void add_machine_options(CLI::App& command, TranscribeArguments& arguments) {
-  command.add_option("-m,--model", arguments.model_dir, "Checkpoint directory; default: the demonstration model")
-      ->type_name("DIR")
+  command
+      .add_option("-m,--model", arguments.model_dir,
+                  "A directory, a safetensors or GGUF file, or a downloaded model (0.6b, OWNER/NAME); default: the "
+                  "demonstration model")
+      ->type_name("MODEL")
       ->group(kMachine);
   command.add_option("-b,--batch", arguments.batch, "Segments decoded together; 0 is 8 on a CPU, 64 on a GPU")
       ->check(CLI::Range(0, 4096))

@@ -28,11 +28,41 @@ struct ModelFile {
   std::span<const std::byte> bytes;
 };
 
+/// Tensors of a checkpoint that are stored alike.
+struct StoredType {
+  std::string name;  ///< "bf16", "q8_0", "mlx 4-bit, groups of 64"
+  std::string held;  ///< what automatic weights on a CPU make of its matrices: "as stored", "q8"; "" for vectors
+  int n_tensors = 0;
+  std::uint64_t n_parameters = 0, bytes = 0;
+};
+
+/// One tensor of a checkpoint, under the engine's name for it.
+struct TensorInfo {
+  std::string name, stored;  ///< stored: as in StoredType
+  std::vector<std::int64_t> shape;
+  std::uint64_t bytes = 0;
+};
+
+/// Bytes of all weights in memory in a format; an estimate within some per cent (kernels pad rows to their width).
+struct FormatMemory {
+  WeightFormat format{};
+  std::uint64_t bytes = 0;
+};
+
 /// What a checkpoint is, as `qasr info` prints it.
 struct ModelInfo {
   std::string path;
-  std::string layout;  ///< of the tensor names: "official" (thinker.*), "transformers" (-hf) or "bare" (no prefix)
-  std::string dtype;   ///< of the stored matrices: "bf16", "f16", "f32" or "mixed"
+  std::string container;  ///< "safetensors" or "gguf"
+  std::string layout;     ///< of the tensor names: "official" (thinker.*), "transformers" (-hf), "bare" (no prefix), or the
+                          ///< program that writes such GGUF files: "llama.cpp", "qwen3-asr.cpp", "CrispASR", "transcribe.cpp"
+  std::string dtype;      ///< of the stored matrices: "bf16", "f16", "f32", "q8_0", ... or "mixed"
+  std::vector<StoredType> types;      ///< most bytes first
+  std::vector<TensorInfo> tensors;    ///< in the engine's order: encoder, decoder, head
+  std::vector<FormatMemory> memory;   ///< for every WeightFormat
+  std::string tokenizer;              ///< "byte-level BPE, 151704 tokens", or why there is none
+  std::vector<std::string> languages; ///< the checkpoint's own list; empty: it has none
+  bool is_forced_aligner = false;
+  std::uint64_t n_head_parameters = 0;  ///< 0 where the head is the embedding
   std::uint64_t n_parameters = 0, n_encoder_parameters = 0, n_decoder_parameters = 0, n_embedding_parameters = 0;
   std::uint64_t file_bytes = 0;
   std::uint64_t kv_cache_bytes_per_token = 0;
@@ -50,7 +80,8 @@ struct ModelInfo {
 /// sessions and requests (qasr/request.h) on any threads, which share one copy of the weights and are decoded together. Files are memory-mapped where possible and must not change while the engine lives.
 class QASR_API Engine {
  public:
-  /// @param model_dir  directory in the official or the transformers-native layout
+  /// @param model_dir  a directory, a safetensors file or a GGUF file; official, transformers-native, MLX-quantised or GGUF
+  ///                   (docs/formats.md)
   /// @throws Error kModel (names file, found, expected), kOutOfMemory, kDevice
   static std::shared_ptr<const Engine> open(const std::filesystem::path& model_dir, const EngineOptions& options = {});
 
@@ -74,9 +105,12 @@ class QASR_API Engine {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Describes a checkpoint without loading its weights.
-/// @throws Error kModel
-QASR_API ModelInfo describe_model(const std::filesystem::path& model_dir);
+/// Describes a checkpoint, a forced aligner's too, without loading its weights: headers, names and shapes are checked
+/// against the configuration.
+/// @param model  whatever Engine::open takes
+/// @throws Error kModel  names what is wrong
+QASR_API ModelInfo describe_model(const std::filesystem::path& model);
+QASR_API ModelInfo describe_model(std::span<const ModelFile> files, const std::string& name);
 
 /// Transcribes one recording per call. For progress, cancellation, streams and priorities see qasr/request.h.
 class QASR_API Session {

@@ -74,13 +74,13 @@ LoadedModel load_model(const std::filesystem::path& directory, const BenchmarkOp
   LoadedModel loaded;
   const Stopwatch stopwatch;
   {
-    const CheckpointFiles files = CheckpointFiles::open_directory(directory);
+    const CheckpointFiles files = CheckpointFiles::open(directory);
     const ModelConfig config = parse_model_config(files);
     const WeightStore weights(files, config);
     loaded.format = chosen_format(options.weights, weights);
     loaded.packed = open_packed_cache(options.packed_dir, files, weights, loaded.format, backend, options.log);
     const WeightPacker packer(weights, backend, loaded.format,
-                              [&](const HostTensor& tensor) { files.release(tensor.bytes); });
+                              [&](const HostTensor& tensor) { files.release(tensor); });
     loaded.model = std::make_unique<BareModel>(config, packer);
     if (loaded.packed != nullptr) loaded.packed->finish(backend);
   }

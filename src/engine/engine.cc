@@ -28,13 +28,11 @@ std::unique_ptr<Engine::Impl> load(const CheckpointFiles& files, const EngineOpt
   impl->packed_cache =
       open_packed_cache(options.cache_dir, files, weights, options.weights, *impl->backend, options.log);
   std::uint64_t total_bytes = 0;
-  for (const HostTensor& tensor : weights.all()) total_bytes += tensor.bytes.size();
+  for (const HostTensor& tensor : weights.all()) total_bytes += stored_bytes(tensor);
   LoadProgress progress(total_bytes, options.log, LoadProgress::Clock::now());
-  const bool automatic = options.weights == WeightFormat::kAuto;
-  const WeightFormat format = automatic ? impl->backend->default_weights() : options.weights;
-  const WeightPacker packer(weights, *impl->backend, format, [&](const HostTensor& tensor) {
-    files.release(tensor.bytes);
-    progress.add(tensor.bytes.size(), LoadProgress::Clock::now());
+  const WeightPacker packer(weights, *impl->backend, options.weights, [&](const HostTensor& tensor) {
+    files.release(tensor);
+    progress.add(stored_bytes(tensor), LoadProgress::Clock::now());
   });
   impl->model = std::make_unique<Model>(files, config, packer);
   if (impl->packed_cache != nullptr) impl->packed_cache->finish(*impl->backend);
@@ -49,7 +47,7 @@ Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
 std::shared_ptr<const Engine> Engine::open(const std::filesystem::path& model_dir, const EngineOptions& options) {
-  return std::shared_ptr<const Engine>(new Engine(load(CheckpointFiles::open_directory(model_dir), options)));
+  return std::shared_ptr<const Engine>(new Engine(load(CheckpointFiles::open(model_dir), options)));
 }
 
 std::shared_ptr<const Engine> Engine::open(std::span<const ModelFile> files, const std::string& name,
@@ -63,10 +61,27 @@ std::shared_ptr<const Engine> Engine::open(std::span<const ModelFile> files, con
 const ModelInfo& Engine::info() const noexcept { return impl_->info; }
 std::string Engine::backend_description() const { return impl_->backend->description(); }
 
-ModelInfo describe_model(const std::filesystem::path& model_dir) {
-  const CheckpointFiles files = CheckpointFiles::open_directory(model_dir);
+namespace {
+
+ModelInfo describe(const CheckpointFiles& files) {
   const ModelConfig config = parse_model_config(files);
-  return describe_checkpoint(files, config, WeightStore(files, config));
+  ModelInfo info = describe_checkpoint(files, config, WeightStore(files, config));
+  try {
+    info.tokenizer = "byte-level BPE, " + std::to_string(load_tokenizer(files, config).size()) + " tokens";
+  } catch (const Error& error) {
+    info.tokenizer = std::string("none: ") + error.what();
+  }
+  return info;
+}
+
+}  // namespace
+
+ModelInfo describe_model(const std::filesystem::path& model) { return describe(CheckpointFiles::open(model)); }
+
+ModelInfo describe_model(std::span<const ModelFile> files, const std::string& name) {
+  std::vector<CheckpointFile> borrowed;
+  for (const ModelFile& file : files) borrowed.push_back({file.name, file.bytes});
+  return describe(CheckpointFiles::from_memory(std::move(borrowed), name));
 }
 
 }  // namespace qasr

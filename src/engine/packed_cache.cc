@@ -1,11 +1,13 @@
 #include "engine/packed_cache.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <utility>
 
 #include "base/checksum.h"
 #include "base/cpu_topology.h"
+#include "tensor/stored_blocks.h"
 #include "weights/checkpoint_key.h"
 
 namespace qasr {
@@ -77,7 +79,10 @@ std::unique_ptr<PackedCache> open_packed_cache(const std::filesystem::path& dire
                                                PackedCache::Log log) {
   const std::string layout = backend.packed_layout();
   if (directory.empty() || layout.empty() || !files.are_mapped()) return nullptr;
-  const WeightFormat meant = format == WeightFormat::kAuto ? WeightFormat::kQ8 : format;
+  // Automatic is q8, but for checkpoints with matrices that stay what they are.
+  const auto stays = [](const HostTensor& tensor) { return stored_format(tensor).has_value(); };
+  const bool is_q8 = std::none_of(weights.all().begin(), weights.all().end(), stays);
+  const WeightFormat meant = format == WeightFormat::kAuto && is_q8 ? WeightFormat::kQ8 : format;
   std::string key = "layout " + layout + "\nformat " + std::to_string(static_cast<int>(meant)) + "\n";
   auto cache = std::make_unique<PackedCache>(directory, key + checkpoint_key(files, weights), std::move(log));
   backend.use_packed_sections(cache.get());

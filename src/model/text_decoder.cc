@@ -49,6 +49,7 @@ void rope_tables(std::int64_t n_positions, int head_dim, double theta, std::vect
 TextDecoder::TextDecoder(const TextDecoderConfig& config, int audio_token_id, const WeightPacker& weights)
     : config_(config), audio_token_id_(audio_token_id), backend_(weights.backend()) {
   embedding_ = weights.linear(MatrixRole::kEmbedding, {"model.embed_tokens.weight"});
+  if (!config.tied_head) head_ = weights.linear(MatrixRole::kEmbedding, {"lm_head.weight"});
   for (int index = 0; index < config.n_layers; ++index) {
     const std::string layer = "model.layers." + std::to_string(index) + ".", attn = layer + "self_attn.";
     const std::string mlp = layer + "mlp.";
@@ -67,7 +68,7 @@ TextDecoder::TextDecoder(const TextDecoderConfig& config, int audio_token_id, co
 }
 
 std::size_t TextDecoder::step_weight_bytes() const {
-  std::size_t bytes = embedding_->bytes();
+  std::size_t bytes = (head_ == nullptr ? embedding_ : head_)->bytes();
   for (const Layer& layer : layers_) {
     bytes += layer.qkv->bytes() + layer.attention_out->bytes() + layer.gate_up->bytes() + layer.down->bytes();
   }
@@ -305,9 +306,10 @@ void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, Decoder
 
 // hidden [n_sequences, hidden] -> workspace.logits, workspace.next_ids.
 void TextDecoder::next_tokens(ConstTensorView hidden, DecoderWorkspace& workspace) const {
-  const TensorView normed = workspace.normed.resize(backend_, hidden.shape, backend_.operand_dtype(*embedding_));
-  backend_.norm_argmax_ids(hidden, {final_norm_.view(), config_.rms_norm_eps}, *embedding_, normed,
-                           workspace.logits.view(), workspace.next_ids.view());
+  const LinearWeight& head = head_ == nullptr ? *embedding_ : *head_;
+  const TensorView normed = workspace.normed.resize(backend_, hidden.shape, backend_.operand_dtype(head));
+  backend_.norm_argmax_ids(hidden, {final_norm_.view(), config_.rms_norm_eps}, head, normed, workspace.logits.view(),
+                           workspace.next_ids.view());
 }
 
 void TextDecoder::grow_rope(std::int64_t n_positions, DecoderWorkspace& workspace) const {

@@ -112,7 +112,8 @@ class TextDecoder {
   TextDecoderConfig config_;
   int audio_token_id_;
   Backend& backend_;
-  std::unique_ptr<LinearWeight> embedding_;  // [vocab, hidden], also the head
+  std::unique_ptr<LinearWeight> embedding_;  // [vocab, hidden]
+  std::unique_ptr<LinearWeight> head_;       // the same; null: tied to the embedding
   std::vector<Layer> layers_;
   DeviceTensor final_norm_;  // [hidden]
 };

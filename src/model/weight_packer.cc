@@ -2,6 +2,8 @@
 
 #include <span>
 
+#include "tensor/stored_blocks.h"
+
 namespace qasr {
 
 DeviceTensor WeightPacker::vector(const std::string& name) const {
@@ -14,7 +16,7 @@ DeviceTensor WeightPacker::vector(const std::string& name) const {
 std::unique_ptr<LinearWeight> WeightPacker::linear(MatrixRole role, std::initializer_list<std::string> matrices,
                                                    std::initializer_list<std::string> biases) const {
   const std::vector<HostTensor> matrix_tensors = tensors(matrices), bias_tensors = tensors(biases);
-  auto weight = backend_.make_linear(matrix_tensors, bias_tensors, matrix_format(format_, role));
+  auto weight = backend_.make_linear(matrix_tensors, bias_tensors, format_of(role, matrix_tensors));
   packed(matrix_tensors);
   packed(bias_tensors);
   return weight;
@@ -23,7 +25,7 @@ std::unique_ptr<LinearWeight> WeightPacker::linear(MatrixRole role, std::initial
 std::unique_ptr<LinearWeight> WeightPacker::gate_up(MatrixRole role, const std::string& gate,
                                                     const std::string& up) const {
   const std::vector<HostTensor> parts = tensors({gate, up});
-  auto weight = backend_.make_gate_up(parts[0], parts[1], matrix_format(format_, role));
+  auto weight = backend_.make_gate_up(parts[0], parts[1], format_of(role, parts));
   packed(parts);
   return weight;
 }
@@ -34,10 +36,17 @@ std::unique_ptr<ConvStemWeight> WeightPacker::conv_stem(MatrixRole role, const s
   };
   const std::vector<HostTensor> weights = three("weight"), biases = three("bias");
   auto stem = backend_.make_conv_stem(std::span<const HostTensor, 3>(weights), std::span<const HostTensor, 3>(biases),
-                                      matrix_format(format_, role));
+                                      format_of(role, weights));
   packed(weights);
   packed(biases);
   return stem;
+}
+
+WeightFormat WeightPacker::format_of(MatrixRole role, std::span<const HostTensor> tensors) const {
+  const WeightFormat fallback = backend_.default_weights();
+  const bool keep = format_ == WeightFormat::kStored || (format_ == WeightFormat::kAuto && fallback == WeightFormat::kQ8);
+  if (const auto held = stored_format(tensors); keep && held) return *held;
+  return matrix_format(format_ == WeightFormat::kAuto ? fallback : format_, role);
 }
 
 std::vector<HostTensor> WeightPacker::tensors(std::initializer_list<std::string> names) const {

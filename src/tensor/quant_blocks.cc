@@ -10,7 +10,7 @@ namespace {
 
 constexpr float kMaxQ8 = 127.0f;
 constexpr float kMaxQ4 = 15.0f;
-constexpr float kSmallestQ4Scale = 1e-7f;
+constexpr float kSmallestAffineScale = 1e-7f;
 constexpr std::uint32_t kMagnitude = 0x7fffffffu, kInfinity = 0x7f800000u;
 
 // Largest |value| as bits, which order like the values and put infinities and NaNs last.
@@ -49,21 +49,22 @@ Q8Block quantize_q8(std::span<const float> w) {
   return block;
 }
 
+AffineScale affine_scale(float low, float high, float max_q) {
+  float scale = std::max((high - low) / max_q, kSmallestAffineScale);
+  const bool keep_low = std::fabs(low) > std::fabs(high);
+  if (!keep_low) scale = -scale;
+  const float edge = keep_low ? low : high, at_edge = std::nearbyint(edge / scale);
+  if (at_edge == 0.0f) return {scale, 0.0f};
+  return {edge / at_edge, edge};
+}
+
 Q4Group quantize_q4(std::span<const float> w, std::size_t group_size) {
   float low = w.size() < group_size ? 0.0f : w[0], high = low;
   for (float value : w) {
     low = std::min(low, value);
     high = std::max(high, value);
   }
-  float scale = std::max((high - low) / kMaxQ4, kSmallestQ4Scale);
-  const bool keep_low = std::fabs(low) > std::fabs(high);
-  if (!keep_low) scale = -scale;
-  const float edge = keep_low ? low : high, at_edge = std::nearbyint(edge / scale);
-  float bias = 0.0f;
-  if (at_edge != 0.0f) {
-    scale = edge / at_edge;
-    bias = edge;
-  }
+  const auto [scale, bias] = affine_scale(low, high, kMaxQ4);
   Q4Group group{to_bf16(scale), to_bf16(bias), {}};
   const float inverse = 1.0f / to_f32(group.scale), stored_bias = to_f32(group.bias);
   for (std::size_t i = 0; i < group_size; ++i) {

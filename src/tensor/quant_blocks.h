@@ -44,8 +44,15 @@ f16 q8_scale(float max_abs);
 /// Up to 32 weights; missing ones are zero.
 Q8Block quantize_q8(std::span<const float> w);
 
-/// group_size (32 or 64) weights; missing ones are zero. The end of the range with the larger magnitude is exact.
-/// Source: affine quantisation of ml-explore/mlx, with q chosen for the rounded scale and bias.
+struct AffineScale {
+  float scale = 0, bias = 0;
+};
+
+/// Scale and bias of w = scale * q + bias, q in [0, max_q], for values from low to high: the end of the range with the
+/// larger magnitude is exact. Source: affine quantisation of ml-explore/mlx.
+AffineScale affine_scale(float low, float high, float max_q);
+
+/// group_size (32 or 64) weights; missing ones are zero. affine_scale, with q chosen for the rounded scale and bias.
 Q4Group quantize_q4(std::span<const float> w, std::size_t group_size);
 
 /// Up to 32 activations; missing ones are zero.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/mapped_file.h"
+#include "tensor/host_tensor.h"
 
 namespace qasr {
 
@@ -29,8 +30,16 @@ struct OwnedFile {
 
 class CheckpointFiles {
  public:
-  /// Maps *.json, *.safetensors and merges.txt of a directory, sorted by name; everything else is ignored. Links are
-  /// followed; mapping reads nothing yet.
+  /// Whatever a user has: a directory, a weight file in one (its neighbours complete it), told by content.
+  ///   directory     open_directory; without config.json, a GGUF checkpoint
+  ///   GGUF          the file, or the text model with its mmproj file, and nothing else of the directory: configuration and
+  ///                 tokenizer are made from metadata
+  ///   safetensors   the directory of the file, and of the safetensors files there this one only, unless an index names it
+  /// @throws Error kModel  nothing there, an unsupported format (the message says which), parts missing
+  static CheckpointFiles open(const std::filesystem::path& path);
+  /// Maps *.json, *.safetensors, *.gguf and merges.txt of a directory, sorted by name, and files of other names whose
+  /// first bytes are those of weights, read or not; everything else is ignored. Links are followed; mapping reads next to
+  /// nothing yet. Of a GGUF checkpoint what is missing is made (weights/gguf_checkpoint.h).
   /// @throws Error kModel  not a directory, unreadable, no config.json (the message lists what is there)
   static CheckpointFiles open_directory(const std::filesystem::path& directory);
   /// Borrows memory. `where` names the source in messages.
@@ -53,8 +62,13 @@ class CheckpointFiles {
   /// The caller has taken what it needs from these bytes: gives their memory back where this object mapped the file
   /// itself. Memory of the caller's is never touched, and the bytes stay readable.
   void release(std::span<const std::byte> bytes) const noexcept;
+  void release(const HostTensor& tensor) const noexcept;
 
  private:
+  static CheckpointFiles map_directory(const std::filesystem::path& directory);
+  void keep_gguf_parts(const std::string& wanted);
+  void add_owned(OwnedFile file);
+
   std::vector<CheckpointFile> files_;
   std::vector<MappedFile> mappings_;
   std::vector<std::vector<std::byte>> owned_;

@@ -18,13 +18,14 @@
 
 namespace qasr {
 
-/// A tensor as a file describes it.
+/// A tensor as a file describes it; GGUF files (weights/gguf.h) give the same.
 struct StoredTensor {
   std::string name;                  ///< as stored: "thinker.audio_tower.conv2d1.weight"
-  std::string dtype_text;            ///< as stored: "BF16"
+  std::string dtype_text;            ///< as stored: "BF16", "Q4_K"
   std::optional<DType> dtype;        ///< absent for types the engine does not compute with (F64, I64, BOOL, F8_*, ...)
   std::vector<std::int64_t> dims;    ///< any rank
   std::span<const std::byte> bytes;  ///< into the file
+  Encoding encoding = Encoding::kPlain;  ///< never kMlxAffine, which takes three tensors (weights/stored_tensors.h)
 };
 
 /// Reads the header of a file and checks that tensors lie inside it, have the size their shape and dtype need, do not

@@ -199,7 +199,7 @@ TEST(Synthetic, ShapesWithoutARuleAndUnknownModelsAreErrors) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-    EXPECT_THAT(error.what(), ::testing::HasSubstr("tiny_e, miniature, qwen3-asr-0.6b"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("tiny_e, tiny_q, miniature, qwen3-asr-0.6b"));
   }
 }
 

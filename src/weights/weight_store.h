@@ -19,8 +19,7 @@ namespace qasr {
 
 class WeightStore {
  public:
-  /// Reads the headers of every shard (those model.safetensors.index.json names, else all *.safetensors), maps names,
-  /// and checks names and shapes against the configuration: missing, unknown and duplicate tensors, tensors that are
+  /// Reads the headers of every weight file (weights/stored_tensors.h), maps names, and checks names and shapes against the configuration: missing, unknown and duplicate tensors, tensors that are
   /// not in the shard the index names, wrong shapes and unsupported dtypes are errors that name tensor, file, found and
   /// expected. With tied embeddings lm_head.weight may be absent or present (then its shape is checked and it is
   /// ignored). No byte of a tensor is read.
@@ -37,6 +36,7 @@ class WeightStore {
   /// Tensors in the files, an ignored tied head included.
   int n_stored() const { return n_stored_; }
   NameLayout name_layout() const { return name_layout_; }
+  bool is_gguf() const { return is_gguf_; }
 
  private:
   std::vector<HostTensor> tensors_;
@@ -44,6 +44,7 @@ class WeightStore {
   int n_shards_ = 0, n_stored_ = 0;
   std::uint64_t shard_bytes_ = 0;
   NameLayout name_layout_ = NameLayout::kBare;
+  bool is_gguf_ = false;
 };
 
 }  // namespace qasr

@@ -99,5 +99,54 @@ INSTANTIATE_TEST_SUITE_P(
                        ::testing::ValuesIn(backend_names())),
     [](const auto& test) { return test_name(std::get<0>(test.param) + "_" + std::get<1>(test.param)); });
 
+// ---- the same model in other forms (tests/data/formats, tools/make_format_fixtures.py) -----------------------------------
+
+struct Form {
+  const char* name;
+  double limit;  // of the logits' relative error against the original in f32; about 1.5 times what was measured
+};
+constexpr Form kForms[] = {{"transformers", 0},    {"mlx4", 0.25},       {"mlx_mixed", 0.3},
+                           {"llama_q8_0", 0.03},   {"crisp.gguf", 0.3}, {"qwen3-asr-cpp.gguf", 0.17},
+                           {"transcribe-cpp.gguf", 0.3}};
+
+Subject tiny_q_subject(CheckpointFiles files) {
+  return {.files = std::move(files),
+          .features = {.n_mels = 128, .n_frames = 250, .values = synthetic_log_mel(128, 250)},
+          .prompt_ids = std::vector<std::int32_t>(33, 277),  // 33 audio tokens of 250 frames
+          .tokens = {65, 66, 274, 100, 7, 272}};
+}
+
+TEST(StoredForms, LogitsAgainstTheOriginal) {
+  const auto backend = make_backend_by_name("generic");
+  const std::vector<std::vector<float>> exact = logits_of(
+      *backend, tiny_q_subject(synthetic_checkpoint(synthetic_model("tiny_q"))), WeightFormat::kF32, DType::kF32);
+  for (const Form& form : kForms) {
+    const Subject subject = tiny_q_subject(CheckpointFiles::open(source_path("tests/data/formats") / form.name));
+    const auto found = logits_of(*backend, subject, WeightFormat::kF32, DType::kF32);
+    expect_within(std::string("stored as ") + form.name, relative_error(found, exact), form.limit, "generic");
+  }
+}
+
+// Matrices that stay what they are: the same integers in every instruction set and in the reference backend, and nothing
+// lost but activations rounded to 8 bits. The limit of the second is that of q8 above.
+TEST(StoredForms, HeldIntegersLoseNothing) {
+  for (const char* name : {"mlx4", "llama_q8_0"}) {
+    const Subject subject = tiny_q_subject(CheckpointFiles::open(source_path("tests/data/formats") / name));
+    const auto reference = make_backend_by_name("reference");
+    const auto exact = logits_of(*reference, subject, WeightFormat::kF32, DType::kF32);
+    for (const WeightFormat format : {WeightFormat::kAuto, WeightFormat::kStored}) {
+      const auto held = logits_of(*reference, subject, format, DType::kF32);
+      expect_within(std::string("held ") + name + " against f32", relative_error(held, exact), 8e-2, "reference");
+      for (const std::string& backend_name : backend_names()) {
+        const auto backend = make_backend_by_name(backend_name);
+        if (backend == nullptr || backend_name == "reference") continue;
+        // An activation that falls on the middle between two integers may round either way: 1 in 127 of one value.
+        const double error = relative_error(logits_of(*backend, subject, format, DType::kF32), held);
+        expect_within(std::string("held ") + name + " against reference", error, 1e-3, backend_name);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace qasr::testing

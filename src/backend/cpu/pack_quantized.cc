@@ -5,6 +5,7 @@
 
 #include "backend/cpu/packed_matrix.h"
 #include "tensor/quant_blocks.h"
+#include "tensor/stored_blocks.h"
 
 namespace qasr::cpu {
 namespace {
@@ -71,6 +72,20 @@ void store_segment(std::span<const float> row, QuantFormat format, const Column&
   }
 }
 
+// The same from a row whose stored integers are those of the format.
+void store_held_row(const SourceRow& from, std::size_t depth, QuantFormat format, const Column& column,
+                    std::byte* groups) {
+  const std::size_t group_size = isa::blocks_per_group(format) * kQuantBlock;
+  for (std::size_t group = 0; group < depth / group_size; ++group) {
+    if (format == QuantFormat::kQ8) {
+      store_q8(stored_q8(*from.tensor, from.row, group), column, groups);
+    } else {
+      store_q4(stored_q4(*from.tensor, from.row, group), format, column, groups);
+    }
+    groups += isa::group_bytes(format, column.width);
+  }
+}
+
 }  // namespace
 
 PackedMatrix pack_quantized(const Context& context, const PackSource& source, Storage storage) {
@@ -84,8 +99,14 @@ PackedMatrix pack_quantized(const Context& context, const PackSource& source, St
   matrix.depth = source.depth;
   matrix.n_segments = source.n_segments;
   const std::size_t panel_bytes = source.n_segments * segment_bytes;
+  const bool is_held = source.holds(storage);
   const auto pack_panel = [&](std::size_t panel, float* row, float* spare, std::byte* to) {
     for (std::size_t index = 0; index < width; ++index) {
+      const SourceRow from = source.source_row(panel * width + index);
+      if (is_held && from.tensor != nullptr) {
+        store_held_row(from, source.depth, format, Column(isa, index), to);
+        continue;
+      }
       source.read_column(panel * width + index, row, spare);
       for (std::size_t s = 0; s < source.n_segments; ++s) {
         store_segment({row + s * segment, segment}, format, Column(isa, index), to + s * segment_bytes);
@@ -98,9 +119,36 @@ PackedMatrix pack_quantized(const Context& context, const PackSource& source, St
   return matrix;
 }
 
+namespace {
+
+// The inverse of store_q4 along a feature of panel `panel`.
+void unpack_q4_feature(const PackedMatrix& matrix, const Column& column, std::size_t panel, float* to) {
+  const QuantFormat format = matrix.quant.format;
+  const std::byte* group = matrix.quant.data + panel * matrix.quant.panel_bytes;
+  constexpr std::size_t kHalf = kQuantBlock / 2;
+  for (std::size_t begin = 0; begin < matrix.depth; group += isa::group_bytes(format, column.width)) {
+    bf16 scale, bias;
+    std::memcpy(&scale, group + column.index * sizeof(bf16), sizeof(bf16));
+    std::memcpy(&bias, group + (column.width + column.index) * sizeof(bf16), sizeof(bf16));
+    const std::byte* block = group + isa::group_header_bytes(format, column.width);
+    for (std::size_t b = 0; b < isa::blocks_per_group(format); ++b, begin += kQuantBlock) {
+      for (std::size_t k = 0; k < std::min(kQuantBlock, matrix.depth - std::min(begin, matrix.depth)); ++k) {
+        const std::size_t at = k % kHalf;
+        const auto byte = static_cast<unsigned>(block[column.step_at(at / column.depth_group) + at % column.depth_group]);
+        const unsigned q = k < kHalf ? byte & 15 : byte >> 4;
+        to[begin + k] = to_f32(scale) * static_cast<float>(q) + to_f32(bias);
+      }
+      block += isa::block_bytes(format, column.width);
+    }
+  }
+}
+
+}  // namespace
+
 void unpack_quantized_feature(const Context& context, const PackedMatrix& matrix, std::size_t feature, float* to) {
   const Column column(context.isa, feature % context.isa.panel_width);
-  QASR_CHECK(matrix.storage == Storage::kQ8 && matrix.n_segments == 1);  // the embedding
+  QASR_CHECK(matrix.n_segments == 1);  // the embedding
+  if (matrix.storage != Storage::kQ8) return unpack_q4_feature(matrix, column, feature / column.width, to);
   const std::byte* group = matrix.quant.data + feature / column.width * matrix.quant.panel_bytes;
   const int offset = column.offset_weights ? 128 : 0;
   for (std::size_t begin = 0; begin < matrix.depth; begin += kQuantBlock) {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "tensor/stored_blocks.h"
 #include "tensor/widen.h"
 
 namespace qasr::cpu {
@@ -13,7 +14,7 @@ namespace {
 void check_readable(const HostTensor& tensor) {
   float nothing;
   widen_to_f32(tensor, {&nothing, 0});
-  const std::size_t expected = static_cast<std::size_t>(tensor.shape.elements()) * dtype_bytes(tensor.dtype);
+  const std::size_t expected = encoded_bytes(tensor);
   QASR_CHECK_MSG(tensor.bytes.size() == expected, tensor.name + " has " + std::to_string(tensor.bytes.size()) +
                                                       " bytes, expected " + std::to_string(expected));
 }
@@ -67,6 +68,11 @@ Storage storage_of(std::span<const HostTensor> tensors, WeightFormat format) {
   const bool all_bf16 =
       std::all_of(tensors.begin(), tensors.end(), [](const HostTensor& t) { return t.dtype == DType::kBf16; });
   return all_bf16 ? Storage::kBf16 : Storage::kF32;
+}
+
+bool PackSource::holds(Storage storage) const {
+  const std::optional<WeightFormat> held = stored_format(tensors);
+  return held && !depth_order && n_segments == 1 && storage_of(tensors, *held) == storage;
 }
 
 void PackSource::read_column(std::size_t column, float* to, float* spare) const {

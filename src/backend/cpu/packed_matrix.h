@@ -56,6 +56,8 @@ struct PackSource {
   std::function<SourceRow(std::size_t)> source_row;
   std::function<std::size_t(std::size_t)> depth_order{};
 
+  /// Whether the tensors' own integers are those of `storage`, in the order of the depth: nothing is rounded then.
+  bool holds(Storage storage) const;
   /// Column `column` in depth order, zeros where there is no source.    to [depth]    spare [depth] scratch
   void read_column(std::size_t column, float* to, float* spare) const;
 };

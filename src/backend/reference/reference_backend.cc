@@ -12,6 +12,7 @@
 #include "backend/reference/quantized.h"
 #include "backend/registry.h"
 #include "tensor/host_tensor.h"
+#include "tensor/stored_blocks.h"
 #include "tensor/widen.h"
 
 namespace qasr::reference {
@@ -33,6 +34,19 @@ void round_row_e4m3(std::span<float> row) {
   for (float& value : row) value = round_to_e4m3(value / scale) * scale;
 }
 
+// Whether the tensor's own integers are those of `format`: then `values` needs no rounding, but for blocks that our
+// kernels do not have.
+bool round_held(const HostTensor& tensor, WeightFormat format, std::vector<float>& values) {
+  if (stored_format(tensor) != format) return false;
+  const auto blocks = static_cast<std::size_t>(tensor.shape[1]) / kQuantBlock;
+  for (std::size_t i = 0; format == WeightFormat::kQ8 && i < values.size(); ++i) {
+    const std::size_t block = i / kQuantBlock;
+    const Q8Block held = stored_q8(tensor, static_cast<std::int64_t>(block / blocks), block % blocks);
+    values[i] = to_f32(held.scale) * static_cast<float>(held.q[i % kQuantBlock]);
+  }
+  return true;
+}
+
 // The values that `format` holds of a matrix [out, in], [out, in, 3, 3] or a vector.
 std::vector<float> widen(const HostTensor& tensor, WeightFormat format) {
   std::vector<float> values(static_cast<std::size_t>(tensor.shape.elements()));
@@ -44,7 +58,7 @@ std::vector<float> widen(const HostTensor& tensor, WeightFormat format) {
     const auto inputs = static_cast<std::size_t>(tensor.shape[1]);
     for (std::size_t row = 0; row < values.size(); row += inputs) round_row_e4m3({&values[row], inputs});
   }
-  if (!is_quantized(format)) return values;
+  if (!is_quantized(format) || round_held(tensor, format, values)) return values;
   // A convolution's blocks run over the input channels of one tap.
   const auto inputs = static_cast<std::size_t>(tensor.shape[1]);
   const std::size_t taps = tensor.shape.rank() == 4 ? 9 : 1;
