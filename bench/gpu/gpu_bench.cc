@@ -7,7 +7,7 @@
 //   MODE   all       every table
 //          quick     without the sweep over numbers of clips
 //          steps     encoder and decode steps only
-//          bars      lines `name value` for bench/gpu/bars.py
+//          bars      lines `name value` for bench/gpu/bars.py; fewer with other formats than bf16
 //          gpus      batches of 128 clips of 30 s from one queue, on one GPU and on all N, one thread each
 //          single    one clip after the other, to look at the memory from outside
 //          profile   every stage once, for a profiler
@@ -192,13 +192,20 @@ void run_for_profile(Workload& workload) {
   workload.decode_step_s(1, 460, 1);
 }
 
+enum class Scope { kOneRate, kRates, kAll };
+
 // What bars.py puts beside the goals.
-void print_bars(Workload& workload, Backend& backend, const Machine& machine, bool whole_table) {
+void print_bars(Workload& workload, Backend& backend, const Machine& machine, Scope scope) {
   const auto rate = [&](int n_clips, double clip_s) {
     return n_clips * clip_s / best_run(workload, n_clips, clip_s).total();
   };
   print_value("clips30_128", rate(128, 30));
-  if (!whole_table) return;
+  if (scope == Scope::kOneRate) return;
+  if (scope == Scope::kRates) {
+    print_value("single_whole", rate(1, 120));
+    print_value("whole_128", rate(128, 120));
+    return;
+  }
   const FirstToken first = measure_first_token(workload);
   print_value("first_token_p50_ms", first.p50_s * 1e3);
   print_value("first_token_p95_ms", first.p95_s * 1e3);
@@ -317,7 +324,12 @@ int run(const Arguments& arguments) {
   if (mode == "bars") {
     print_value("copy_tb_s", machine.copy_bytes_per_s * 1e-12);
     print_value("peak_tflops", machine.flops_per_s * 1e-12);
-    print_bars(workload, *backend, machine, arguments.model == "qwen3-asr-0.6b");
+    const bool by_default =
+        arguments.formats.weights == WeightFormat::kAuto && arguments.formats.kv_cache == DType::kBf16;
+    print_bars(workload, *backend, machine,
+               arguments.model != "qwen3-asr-0.6b" ? Scope::kOneRate
+               : by_default                        ? Scope::kAll
+                                                   : Scope::kRates);
     return 0;
   }
   std::printf("%s, %s\n%s: copy %.2f TB/s, bf16 product %.0f TFLOP/s\n", arguments.model.c_str(), mode.c_str(),

@@ -118,18 +118,19 @@ __device__ void softmax_step(float scale, int head, float (&scores)[kStepKeys / 
     largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
     largest = fmaxf(largest * scale, state.largest[head][half]);
     const float base = largest == -INFINITY ? 0.0f : largest;
-    const float rescale = exp2f(state.largest[head][half] - base);
+    const float rescale = fast_exp2(state.largest[head][half] - base);
     state.largest[head][half] = largest;
     float total = 0;
 #pragma unroll
     for (int n = 0; n < kStepKeys / 8; ++n) {
 #pragma unroll
       for (int i = 2 * half; i < 2 * half + 2; ++i) {
-        scores[n][i] = exp2f(fmaf(scores[n][i], scale, -base));
+        scores[n][i] = fast_exp2(fmaf(scores[n][i], scale, -base));
         total += scores[n][i];
       }
     }
     state.total[head][half] = state.total[head][half] * rescale + total;
+    if (__all_sync(0xffffffffu, rescale == 1.0f)) continue;  // largest scores are found early
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
       state.out[head][n][2 * half] *= rescale;
