@@ -16,6 +16,7 @@
 #include <barrier>
 #include <cmath>
 #include <cstdio>
+#include <memory>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -228,11 +229,12 @@ double batches_per_second(const std::string& model, const Formats& formats, int 
   constexpr int kBatchesEach = 6;
   std::atomic<int> next = 0;
   std::barrier ready(n_gpus + 1);
+  std::vector<std::unique_ptr<Backend>> backends;
+  for (int gpu = 0; gpu < n_gpus; ++gpu) backends.push_back(make_cuda_backend(gpu));
   std::vector<std::jthread> threads;
-  for (int gpu = 0; gpu < n_gpus; ++gpu) {
-    threads.emplace_back([&, gpu] {
-      const auto backend = make_cuda_backend(gpu);
-      Workload workload(*backend, model, formats);
+  for (const auto& backend : backends) {
+    threads.emplace_back([&, gpu = backend.get()] {
+      Workload workload(*gpu, model, formats);
       for (int warm = 0; warm < 2; ++warm) workload.run(128, 30);
       ready.arrive_and_wait();
       while (next++ < kBatchesEach * n_gpus) workload.run(128, 30);
