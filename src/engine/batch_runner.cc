@@ -67,8 +67,7 @@ bool BatchRunner::admit(DecodeRun& run) {
   if (!make_free(KvPool::pages_for(n_positions))) {
     if (!runs_.empty()) return false;
     throw Error(ErrorCode::kOutOfMemory, "KV cache: a segment needs " + std::to_string(n_positions) +
-                                             " positions, there is memory for " +
-                                             std::to_string(pool_->n_positions()));
+                                             " positions, there is memory for " + std::to_string(pool_->n_positions()));
   }
   run.sequence.emplace(*pool_).reserve(n_positions);
   runs_.push_back(&run);
