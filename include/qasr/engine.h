@@ -47,7 +47,7 @@ struct ModelInfo {
 };
 
 /// A model placed on a backend: weights, tokenizer, configuration. Immutable; one Engine may serve any number of
-/// sessions on any threads. Files are memory-mapped where possible and must not change while the engine lives.
+/// sessions and requests (qasr/request.h) on any threads, which share one copy of the weights and are decoded together. Files are memory-mapped where possible and must not change while the engine lives.
 class QASR_API Engine {
  public:
   /// @param model_dir  directory in the official or the transformers-native layout
@@ -78,7 +78,7 @@ class QASR_API Engine {
 /// @throws Error kModel
 QASR_API ModelInfo describe_model(const std::filesystem::path& model_dir);
 
-/// Working memory for one recording at a time: KV cache and activations, reused from call to call.
+/// Transcribes one recording per call. For progress, cancellation, streams and priorities see qasr/request.h.
 class QASR_API Session {
  public:
   explicit Session(std::shared_ptr<const Engine> engine);
@@ -92,8 +92,9 @@ class QASR_API Session {
   /// @param options  language, context text; defaults suit most recordings
   /// @return segments in order; times in seconds from samples[0]
   /// @throws Error   kInvalidArgument (unknown language, option out of range, NaN samples), kInput (a segment needs
-  ///                 more positions than the model has; the message says the limit), kOutOfMemory, kDevice
-  /// Blocks until done. One call at a time per Session; different Sessions may run in parallel.
+  ///                 more positions than the model has; the message says the limit), kOutOfMemory (it needs more than
+  ///                 SchedulerOptions::kv_cache_bytes), kDevice
+  /// Blocks until done. Several calls at a time share the machine, also of one Session.
   Transcript transcribe(std::span<const float> samples, const TranscribeOptions& options = {});
 
  private:

@@ -50,8 +50,8 @@ struct SchedulerOptions {
   /// is used becomes resident.
   std::uint64_t kv_cache_bytes = 0;
   /// Most rows (audio tokens or prompt tokens) computed between two decode steps while somebody is live, so that
-  /// preparing a long segment does not make live text wait; also how soon a cancellation is noticed. Rounded up to whole
-  /// windows of the encoder (8 s, 104 rows). 0: 208 on a CPU, what the backend prefers on a GPU.
+  /// preparing a long segment does not make live text wait; also how soon a cancellation is noticed. Rounded up to
+  /// whole windows of the encoder (8 s, 104 rows). 0: 104 on a CPU, 1024 on a GPU, and more while nobody is live.
   int max_rows_between_steps = 0;
 };
 

@@ -1,10 +1,10 @@
-// Request: one recording, call or stream on its way through the engine, segment by segment. Any number of requests share
-// one engine; their segments are encoded and decoded together (docs/scheduler.md). Session is the simple form of it.
+// Request: one recording, call or stream on its way through the engine, segment by segment. Any number of requests
+// share one engine; their segments are encoded and decoded together (docs/scheduler.md). Session is the simple form of
+// it.
 //
 //   qasr::Request request(engine, {.transcribe = {.language = "de"}, .on_segment = print});
-//   while (cutter.next(segment)) request.push_segment(segment.samples, segment.start_s);   // waits while many are queued
-//   request.finish();
-//   qasr::Transcript transcript = request.wait();
+//   while (cutter.next(segment)) request.push_segment(segment.samples, segment.start_s);   // waits while many are
+//   queued request.finish(); qasr::Transcript transcript = request.wait();
 #pragma once
 
 #include <cstddef>
@@ -39,16 +39,16 @@ struct TextUpdate {
 };
 
 struct RequestProgress {
-  std::size_t n_segments = 0;       ///< pushed so far
+  std::size_t n_segments = 0;  ///< pushed so far
   std::size_t n_segments_done = 0;
-  double audio_s = 0;               ///< seconds pushed so far
+  double audio_s = 0;  ///< seconds pushed so far
   double audio_done_s = 0;
 };
 
 enum class RequestStatus {
   kRunning,
-  kDone,       ///< all segments are transcribed
-  kFailed,     ///< an error ended it; segments that were done before are kept
+  kDone,    ///< all segments are transcribed
+  kFailed,  ///< an error ended it; segments that were done before are kept
   kCancelled,
 };
 
@@ -66,8 +66,8 @@ struct RequestOptions {
 
   // Callbacks, all optional. They run on the engine's scheduler thread, one at a time per engine, and must be quick:
   // everything else waits. They may call cancel() and try_push_segment() of any Request, and finish(); they must not
-  // call what waits (push_segment, wait, Session::transcribe: an error), nor drop the last reference to the engine. If one
-  // throws, the request fails with that error.
+  // call what waits (push_segment, wait, Session::transcribe: an error), nor drop the last reference to the engine. If
+  // one throws, the request fails with that error.
   std::function<void(const TextUpdate&)> on_text{};
   std::function<void(std::size_t index, const Segment&)> on_segment{};  ///< in order
   std::function<void(const RequestProgress&)> on_progress{};            ///< after each segment

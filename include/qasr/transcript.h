@@ -9,8 +9,8 @@
 
 namespace qasr {
 
-/// Time of the stages, in milliseconds. A call that several segments share counts for each by its share, so the times of
-/// all segments add up to the time that was spent.
+/// Time of the stages, in milliseconds. A call that several segments share counts for each by its share, so the times
+/// of all segments add up to the time that was spent.
 struct Timings {
   double preprocessing_ms = 0;    ///< log-mel
   double audio_encoding_ms = 0;   ///< audio encoder and projector

@@ -1,8 +1,8 @@
 // Decode steps of all runs that are ready, hop 9 of the walk. The choice is the backend's, or the host's for runs with
 // penalties or temperature.
 #include <algorithm>
-#include <exception>
 
+#include "engine/attempt.h"
 #include "engine/batch_runner.h"
 #include "engine/stopwatch.h"
 
@@ -19,8 +19,8 @@ int BatchRunner::make_room_for_steps(int n_steps) {
   while (!decoding_.empty()) {
     int missing = 0;
     for (const DecodeRun* run : decoding_) {
-      missing += std::max(0, KvPool::pages_for(run->sequence->length() + n_steps) -
-                                 static_cast<int>(run->sequence->pages().size()));
+      missing += std::max(
+          0, KvPool::pages_for(run->sequence->length() + n_steps) - static_cast<int>(run->sequence->pages().size()));
     }
     if (make_free(missing)) {
       for (DecodeRun* run : decoding_) run->sequence->reserve(run->sequence->length() + n_steps);
@@ -59,15 +59,10 @@ void BatchRunner::decode() {
   }
   n_steps = make_room_for_steps(std::max(1, n_steps));
   if (n_steps == 0) return;
-  try {
-    run_steps(n_steps);
-  } catch (const Error& error) {
-    decode_workspace_.reads.reset();  // steps under way are not read
-    for (DecodeRun* run : std::vector<DecodeRun*>(decoding_)) {
-      if (run->end == RunEnd::kNone) end_run(*run, RunEnd::kFailed, &error);
-    }
-  }
-  std::erase_if(decoding_, [](const DecodeRun* run) { return run->end != RunEnd::kNone; });
+  const auto error = attempt("decoding", [&] { run_steps(n_steps); });
+  if (!error) return;
+  decode_workspace_.reads.reset();  // steps under way are not read
+  for (DecodeRun* run : std::vector<DecodeRun*>(decoding_)) end_run(*run, RunEnd::kFailed, &*error);
 }
 
 void BatchRunner::run_steps(int n_steps) {

@@ -1,9 +1,8 @@
 // Preparing admitted runs: log-mel and encoder in groups, window by window; then the prompts' rows. Hops 5 to 8 of the
 // walk, a bounded piece per call.
 #include <algorithm>
-#include <exception>
-#include <new>
 
+#include "engine/attempt.h"
 #include "engine/batch_runner.h"
 #include "engine/stopwatch.h"
 
@@ -30,13 +29,7 @@ void BatchRunner::prepare() {
   if (groups_.empty()) return;
   const auto live = live_group();
   EncodeGroup& group = live != groups_.end() ? *live : groups_.front();
-  try {
-    encode_piece(group);
-  } catch (const Error& error) {
-    fail_group(group, error);
-  } catch (const std::bad_alloc&) {
-    fail_group(group, Error(ErrorCode::kOutOfMemory, "preparing a segment: out of memory"));
-  }
+  if (const auto error = attempt("encoding", [&] { encode_piece(group); })) fail_group(group, *error);
 }
 
 // Takes runs of one kind out of to_encode_, as many as make a piece.
@@ -49,50 +42,52 @@ void BatchRunner::start_group() {
   while (!to_encode_.empty()) {
     DecodeRun* run = to_encode_.front();
     n_rows += run->n_audio_tokens;
-    const bool fits = group.runs.empty() || (n_rows <= static_cast<std::size_t>(limits_.rows_per_piece) &&
-                                             run->padding == first.padding && run->priority == first.priority &&
-                                             !run->alone && !first.alone);
+    const bool fits = group.runs.empty() ||
+                      (n_rows <= static_cast<std::size_t>(limits_.rows_per_piece) && run->padding == first.padding &&
+                       run->priority == first.priority && !run->alone && !first.alone);
     if (!fits) break;
     group.runs.push_back(run);
     to_encode_.erase(to_encode_.begin());
   }
 }
 
+// Log-mel of all recordings of a group, and the windows that encode_piece will take.
+void BatchRunner::compute_features(EncodeGroup& group) {
+  const Stopwatch stopwatch;
+  if (spare_front_ends_.empty()) spare_front_ends_.push_back(std::make_unique<FrontEndWorkspace>());
+  group.front_end = std::move(spare_front_ends_.back());
+  spare_front_ends_.pop_back();
+  std::vector<std::span<const float>> recordings;
+  std::int64_t n_rows = 0;
+  for (DecodeRun* run : group.runs) {  // a removed one keeps its place, without samples
+    recordings.push_back(run == nullptr ? std::span<const float>() : run->samples);
+    if (run == nullptr) continue;
+    run->first_audio_row = n_rows;
+    n_rows += static_cast<std::int64_t>(run->n_audio_tokens);
+  }
+  const std::span<const AudioFeatures> features = model_.front_end().compute(recordings, *group.front_end);
+  for (std::size_t index = 0; index < group.runs.size(); ++index) {
+    DecodeRun* run = group.runs[index];
+    if (run == nullptr) continue;
+    for (AudioEncoder::Window& window : model_.encoder().cut_windows(features.subspan(index, 1), run->padding)) {
+      group.windows.push_back(std::move(window));
+      group.window_run.push_back(index);
+    }
+    run->timings.n_frames += features[index].n_frames;
+    run->timings.n_audio_tokens += static_cast<int>(run->n_audio_tokens);
+    run->timings.preprocessing_ms +=
+        stopwatch.ms() * static_cast<double>(run->n_audio_tokens) / static_cast<double>(n_rows);
+  }
+  group.audio = std::make_shared<DeviceTensor>();
+  group.audio->resize(backend_, {n_rows, model_.config().text.hidden});
+}
+
+// The next windows that belong to runs which are still there, as many as make a piece.
 void BatchRunner::encode_piece(EncodeGroup& group) {
+  const auto is_removed = [&](std::size_t window) { return group.runs[group.window_run[window]] == nullptr; };
   const auto n_left = std::count_if(group.runs.begin(), group.runs.end(), [](const DecodeRun* run) { return run; });
   if (n_left == 0) return finish_group(group);
-  if (group.front_end == nullptr) {
-    const Stopwatch stopwatch;
-    if (spare_front_ends_.empty()) spare_front_ends_.push_back(std::make_unique<FrontEndWorkspace>());
-    group.front_end = std::move(spare_front_ends_.back());
-    spare_front_ends_.pop_back();
-    std::vector<std::span<const float>> recordings;
-    std::int64_t n_rows = 0;
-    for (DecodeRun* run : group.runs) {  // a removed one keeps its place, without samples
-      recordings.push_back(run == nullptr ? std::span<const float>() : run->samples);
-      if (run == nullptr) continue;
-      run->first_audio_row = n_rows;
-      n_rows += static_cast<std::int64_t>(run->n_audio_tokens);
-    }
-    const std::span<const AudioFeatures> features = model_.front_end().compute(recordings, *group.front_end);
-    for (std::size_t index = 0; index < group.runs.size(); ++index) {
-      if (group.runs[index] == nullptr) continue;
-      for (AudioEncoder::Window& window :
-           model_.encoder().cut_windows(features.subspan(index, 1), group.runs[index]->padding)) {
-        group.windows.push_back(std::move(window));
-        group.window_run.push_back(index);
-      }
-      group.runs[index]->timings.n_frames += features[index].n_frames;
-      group.runs[index]->timings.n_audio_tokens += static_cast<int>(group.runs[index]->n_audio_tokens);
-    }
-    group.audio = std::make_shared<DeviceTensor>();
-    group.audio->resize(backend_, {n_rows, model_.config().text.hidden});
-    for (DecodeRun* run : group.runs) {
-      if (run != nullptr) run->timings.preprocessing_ms += stopwatch.ms() / static_cast<double>(n_left);
-    }
-  }
-
-  const auto is_removed = [&](std::size_t window) { return group.runs[group.window_run[window]] == nullptr; };
+  if (group.front_end == nullptr) compute_features(group);
   while (group.next_window < group.windows.size() && is_removed(group.next_window)) {
     group.next_row += group.windows[group.next_window++].n_tokens;
   }
@@ -102,7 +97,7 @@ void BatchRunner::encode_piece(EncodeGroup& group) {
     const Stopwatch stopwatch;
     const std::span<const AudioEncoder::Window> candidates =
         std::span(group.windows).subspan(group.next_window, end - group.next_window);
-    const auto piece = candidates.first(AudioEncoder::count_windows(candidates, limits_.rows_per_piece));
+    const auto piece = candidates.first(AudioEncoder::count_windows(candidates, piece_rows()));
     std::int64_t n_rows = 0;
     for (const AudioEncoder::Window& window : piece) n_rows += window.n_tokens;
     model_.encoder().encode_windows(piece, encoder_workspace_, group.audio->view().slice_rows(group.next_row, n_rows));
@@ -145,23 +140,23 @@ void BatchRunner::fail_group(EncodeGroup& group, const Error& error) {
 void BatchRunner::prefill_piece() {
   std::stable_sort(to_prefill_.begin(), to_prefill_.end(), goes_first);
   std::vector<DecodeRun*> runs;
-  try {
-    if (to_prefill_.front()->sequence->length() == 0 && !begin_sequence(*to_prefill_.front())) return;
+  const auto error = attempt("prefill", [&] {
     std::vector<std::size_t> n_rows;
-    auto rows_left = static_cast<std::size_t>(limits_.rows_per_piece);
-    const bool is_live = to_prefill_.front()->priority == Priority::kLive;
+    auto rows_left = static_cast<std::size_t>(piece_rows());
+    const Priority priority = to_prefill_.front()->priority;
     for (DecodeRun* run : to_prefill_) {
-      if (rows_left == 0 || (run->priority == Priority::kLive) != is_live) break;
-      if (run->sequence->length() == 0 && !begin_sequence(*run)) break;
+      if (rows_left == 0 || run->priority != priority) break;
+      if (run->sequence->length() == 0 && !begin_sequence(*run)) break;  // its prefix was this piece
       const std::size_t n_left = run->n_cached_ids() - static_cast<std::size_t>(run->sequence->length());
       runs.push_back(run);
       n_rows.push_back(std::min(n_left, rows_left));
       rows_left -= n_rows.back();
     }
     extend(runs, n_rows);
-  } catch (const Error& error) {
+  });
+  if (error) {
     if (runs.empty()) runs.push_back(to_prefill_.front());
-    for (DecodeRun* run : runs) end_run(*run, RunEnd::kFailed, &error);
+    for (DecodeRun* run : runs) end_run(*run, RunEnd::kFailed, &*error);
     return;
   }
   for (DecodeRun* run : runs) {
@@ -177,7 +172,7 @@ bool BatchRunner::begin_sequence(DecodeRun& run) {
   const Stopwatch stopwatch;
   bool is_ready = true;
   try {
-    is_ready = prefixes_->prepare(model_.decoder(), prefix, limits_.rows_per_piece, prefill_workspace_);
+    is_ready = prefixes_->prepare(model_.decoder(), prefix, piece_rows(), prefill_workspace_);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kOutOfMemory) throw;  // no pages to keep it: the run computes its own
   }

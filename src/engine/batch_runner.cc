@@ -2,12 +2,13 @@
 #include "engine/batch_runner.h"
 
 #include <algorithm>
+#include <string>
 
 namespace qasr {
 namespace {
 
 constexpr int kCpuBatch = 8, kGpuBatch = 64;
-constexpr std::int64_t kCpuRowsPerPiece = 208;
+constexpr std::int64_t kCpuRows = 208, kCpuLiveRows = 104, kGpuLiveRows = 1024;
 constexpr std::int64_t kCommonPositions = 4096;  // of a sequence: minutes of audio
 constexpr int kGrowthTokens = 64;                // of an answer, that must have room when it is admitted
 constexpr std::size_t kPrefixes = 8;
@@ -34,10 +35,9 @@ BatchRunner::BatchRunner(Backend& backend, const Model& model, const SchedulerOp
     : backend_(backend), model_(model), kv_dtype_(kv_dtype) {
   const bool gpu = is_gpu(backend);
   limits_.max_batch = options.max_batch > 0 ? options.max_batch : gpu ? kGpuBatch : kCpuBatch;
-  limits_.rows_per_piece = options.max_rows_between_steps > 0 ? options.max_rows_between_steps
-                           : gpu                              ? backend.preferred_rows()
-                                                              : kCpuRowsPerPiece;
-  limits_.rows_per_piece = std::min(limits_.rows_per_piece, backend.preferred_rows());
+  const std::int64_t chosen = options.max_rows_between_steps, most = backend.preferred_rows();
+  limits_.rows_per_piece = std::min(chosen > 0 ? chosen : gpu ? most : kCpuRows, most);
+  limits_.live_rows_per_piece = std::min(chosen > 0 ? chosen : gpu ? kGpuLiveRows : kCpuLiveRows, most);
   limits_.pool_positions =
       pool_positions(backend, model.config().text, options.kv_cache_bytes, limits_.max_batch, kv_dtype);
 }
@@ -47,14 +47,28 @@ bool BatchRunner::make_free(int n_pages) {
   return pool_->n_free_pages() >= n_pages;
 }
 
-bool BatchRunner::admit(DecodeRun& run) {
-  if (pool_ == nullptr) {
-    pool_ = std::make_unique<KvPool>(backend_, model_.config().text, limits_.pool_positions, kv_dtype_);
-    prefixes_ = std::make_unique<PrefixCache>(backend_, *pool_, kPrefixes);
+// Where the address space is limited, less than was planned may have to do.
+void BatchRunner::make_pool(std::int64_t least_positions) {
+  for (std::int64_t n_positions = limits_.pool_positions;; n_positions /= 2) {
+    try {
+      pool_ = std::make_unique<KvPool>(backend_, model_.config().text, n_positions, kv_dtype_);
+      prefixes_ = std::make_unique<PrefixCache>(backend_, *pool_, kPrefixes);
+      return;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kOutOfMemory || n_positions / 2 < least_positions) throw;
+    }
   }
+}
+
+bool BatchRunner::admit(DecodeRun& run) {
+  if (pool_ == nullptr) make_pool(static_cast<std::int64_t>(run.prompt.size()) + run.max_tokens);
   const int tokens_left = run.max_tokens - static_cast<int>(run.ids.size());
   const int n_positions = static_cast<int>(run.n_cached_ids()) + std::min(tokens_left, kGrowthTokens);
-  if (!make_free(KvPool::pages_for(n_positions))) return false;
+  if (!make_free(KvPool::pages_for(n_positions))) {
+    if (!runs_.empty()) return false;
+    throw Error(ErrorCode::kOutOfMemory, "KV cache: a segment needs " + std::to_string(n_positions) +
+                                             " positions, there is memory for " + std::to_string(pool_->n_positions()));
+  }
   run.sequence.emplace(*pool_).reserve(n_positions);
   runs_.push_back(&run);
   (run.audio == nullptr ? to_encode_ : to_prefill_).push_back(&run);

@@ -23,8 +23,9 @@ namespace qasr {
 /// SchedulerOptions with the defaults filled in.
 struct BatchLimits {
   int max_batch = 0;
-  std::int64_t pool_positions = 0;  ///< of the KV pool
-  std::int64_t rows_per_piece = 0;  ///< of preparation
+  std::int64_t pool_positions = 0;       ///< of the KV pool
+  std::int64_t rows_per_piece = 0;       ///< of preparation
+  std::int64_t live_rows_per_piece = 0;  ///< the same while somebody is live
 };
 
 class BatchRunner {
@@ -37,6 +38,7 @@ class BatchRunner {
 
   /// Takes a run in if there are pages for what it has so far and a few tokens more. It must live until it is released
   /// or removed.
+  /// @throws Error kOutOfMemory  there would be too few pages even if it were alone
   bool admit(DecodeRun& run);
   /// Lets go of a run in whatever state, at once.
   void remove(DecodeRun& run);
@@ -51,7 +53,7 @@ class BatchRunner {
   /// Encoder or prompt rows are waiting.
   bool has_preparation() const { return !to_encode_.empty() || !groups_.empty() || !to_prefill_.empty(); }
 
-  /// Computes one piece of preparation, live runs first: at most rows_per_piece rows.
+  /// Computes one piece of preparation, live runs first: rows_per_piece rows or a window.
   void prepare();
   /// A decode step of all runs that are ready, or a few where the backend runs ahead.
   void decode();
@@ -75,11 +77,14 @@ class BatchRunner {
     bool is_live = false;
   };
 
+  void make_pool(std::int64_t least_positions);
   bool make_free(int n_pages);
+  std::int64_t piece_rows() const { return has_live() ? limits_.live_rows_per_piece : limits_.rows_per_piece; }
   void displace(DecodeRun& run);
   void forget(DecodeRun& run);
 
   void start_group();
+  void compute_features(EncodeGroup& group);
   void encode_piece(EncodeGroup& group);
   void finish_group(EncodeGroup& group);
   void fail_group(EncodeGroup& group, const Error& error);

@@ -38,8 +38,8 @@ Verdict RepetitionGuard::add(std::int32_t id) {
     if (loops || n_equal == 0) continue;
     const int n_tokens = n_equal + static_cast<int>(period), rounds = n_tokens / static_cast<int>(period);
     if (rounds < rounds_of_a_loop(period) || n_tokens < kLoopTokens) continue;
-    loops = static_cast<int>(ids_.size()) > plausible_tokens_ ||
-            (n_tokens >= kCertainTokens && rounds >= kCertainRounds);
+    loops =
+        static_cast<int>(ids_.size()) > plausible_tokens_ || (n_tokens >= kCertainTokens && rounds >= kCertainRounds);
   }
   if (loops) return Verdict::kLoops;
   return static_cast<int>(ids_.size()) > most_tokens_ ? Verdict::kRunsOn : Verdict::kHealthy;
@@ -56,8 +56,8 @@ Loop RepetitionGuard::loop() const {
 }
 
 std::string RepetitionGuard::describe(Verdict verdict) const {
-  const std::string audio = " in " + std::to_string(duration_s_).substr(0, std::to_string(duration_s_).find('.') + 2) +
-                            " s of audio";
+  const std::string audio =
+      " in " + std::to_string(duration_s_).substr(0, std::to_string(duration_s_).find('.') + 2) + " s of audio";
   const std::string total = std::to_string(ids_.size()) + " tokens" + audio;
   if (verdict == Verdict::kHealthy) return total;
   if (verdict == Verdict::kRunsOn) return "the answer ran on: " + total;

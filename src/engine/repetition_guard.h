@@ -15,15 +15,15 @@ namespace qasr {
 /// What an answer was found to do.
 enum class Verdict {
   kHealthy,
-  kLoops,    ///< its end is one group of tokens over and over
-  kRunsOn,   ///< more tokens than audio of this length can hold
+  kLoops,   ///< its end is one group of tokens over and over
+  kRunsOn,  ///< more tokens than audio of this length can hold
 };
 
 /// A loop at the end of an answer.
 struct Loop {
-  int period = 0;          ///< tokens of one round
-  int n_tokens = 0;        ///< that the loop covers, its first round included
-  std::size_t begin = 0;   ///< index of the first token of its first round
+  int period = 0;         ///< tokens of one round
+  int n_tokens = 0;       ///< that the loop covers, its first round included
+  std::size_t begin = 0;  ///< index of the first token of its first round
 };
 
 class RepetitionGuard {

@@ -48,7 +48,7 @@ TEST(RepetitionGuard, FindsLoopsOfEveryPeriodSoon) {
 
 TEST(RepetitionGuard, LongAudioMayHoldARefrain) {
   RepetitionGuard guard({}, 30);
-  EXPECT_EQ(feed(guard, distinct(12), 8).after, 0);      // a line sung eight times in 30 s
+  EXPECT_EQ(feed(guard, distinct(12), 8).after, 0);       // a line sung eight times in 30 s
   EXPECT_EQ(feed(guard, distinct(60, 300), 1).after, 0);  // and what follows
 }
 

@@ -68,10 +68,14 @@ RequestProgress Request::progress() const { return impl_->state->progress(); }
 
 const char* note_name(NoteKind kind) noexcept {
   switch (kind) {
-    case NoteKind::kNoSpeech: return "no_speech";
-    case NoteKind::kTruncated: return "truncated";
-    case NoteKind::kRepetitionRecovered: return "repetition_recovered";
-    case NoteKind::kRepetition: return "repetition";
+    case NoteKind::kNoSpeech:
+      return "no_speech";
+    case NoteKind::kTruncated:
+      return "truncated";
+    case NoteKind::kRepetitionRecovered:
+      return "repetition_recovered";
+    case NoteKind::kRepetition:
+      return "repetition";
   }
   return "";
 }

@@ -1,9 +1,9 @@
 #include "engine/request_state.h"
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 
+#include "engine/attempt.h"
 #include "engine/segmenter.h"
 #include "qasr/audio.h"
 #include "text/asr_output.h"
@@ -32,7 +32,7 @@ Request::Push RequestState::push(PendingSegment&& segment, bool wait) {
   observer_.check_segment(settings_, segment.samples.size());
   {
     const MutexLock lock(mutex_);
-    if (status_ != RequestStatus::kRunning) return Request::Push::kEnded;
+    if (status_ == RequestStatus::kCancelled || status_ == RequestStatus::kFailed) return Request::Push::kEnded;
     if (finished_) bad_argument("push_segment after finish()");
     const auto is_full = [&]() QASR_REQUIRES(mutex_) {
       return waiting_.size() >= static_cast<std::size_t>(options_.max_waiting_segments);
@@ -126,17 +126,7 @@ void RequestState::fail(const Error& error) {
 template <typename Callback, typename... Arguments>
 void RequestState::call(const Callback& callback, const Arguments&... arguments) {
   if (!callback) return;
-  std::optional<Error> failure;
-  try {
-    callback(arguments...);
-  } catch (const Error& error) {
-    failure = error;
-  } catch (const std::exception& error) {
-    failure = Error(ErrorCode::kInternal, std::string("a callback threw: ") + error.what());
-  } catch (...) {
-    failure = Error(ErrorCode::kInternal, "a callback threw something that is no exception of the standard library");
-  }
-  if (failure) fail(*failure);
+  if (const auto error = attempt("a callback threw", [&] { callback(arguments...); })) fail(*error);
 }
 
 void RequestState::show(std::size_t index, std::string_view piece, bool replaces) {

@@ -21,7 +21,7 @@ namespace qasr {
 /// A segment that waits for its turn.
 struct PendingSegment {
   std::size_t index = 0;
-  std::vector<float> owned;         ///< empty: `samples` are the caller's
+  std::vector<float> owned;  ///< empty: `samples` are the caller's
   std::span<const float> samples;
   double start_s = 0;
 };

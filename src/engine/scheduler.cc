@@ -1,10 +1,10 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
-#include <exception>
-#include <new>
 #include <string>
 #include <system_error>
+
+#include "engine/attempt.h"
 
 namespace qasr {
 namespace {
@@ -69,10 +69,15 @@ void Scheduler::check_segment(const RequestSettings& settings, std::size_t n_sam
 void Scheduler::thread_main() {
   thread_id_ = std::this_thread::get_id();
   while (wait_for_work()) {
-    drop_ended();
-    admit();
-    compute();
-    handle_ended_runs();
+    const auto error = attempt("scheduler", [&] {
+      drop_ended();
+      admit();
+      compute();
+      handle_ended_runs();
+    });
+    if (!error) continue;
+    for (const std::shared_ptr<RequestState>& request : active_) request->fail(*error);
+    has_changed_ = true;
   }
 }
 
@@ -132,8 +137,8 @@ bool Scheduler::begin_next(Priority priority) {
   if (!segment) return false;  // cancelled just now
   next->last_served = ++n_served_;
   try {
-    jobs_.push_back(std::make_unique<SegmentJob>(model_, runner_.limits().pool_positions, next, std::move(*segment),
-                                                 n_served_));
+    jobs_.push_back(
+        std::make_unique<SegmentJob>(model_, runner_.limits().pool_positions, next, std::move(*segment), n_served_));
   } catch (const Error& error) {
     next->fail(error);
     has_changed_ = true;
@@ -173,19 +178,19 @@ void Scheduler::admit() {
 }
 
 // While somebody is live: one piece of preparation, one step. Otherwise the batch is filled first, which makes steps
-// cheaper for all, unless something happened meanwhile.
+// cheaper for all.
 void Scheduler::compute() {
-  do {
-    if (runner_.has_preparation()) runner_.prepare();
-  } while (runner_.has_preparation() && !runner_.has_live() && !has_changed());
+  if (runner_.has_preparation()) {
+    runner_.prepare();
+    if (runner_.has_preparation() && !runner_.has_live()) return;
+  }
   runner_.decode();
   for (DecodeRun* run : runner_.take_displaced()) enqueue(*run);
 }
 
 void Scheduler::handle_ended_runs() {
   for (DecodeRun* run : runner_.take_ended()) {
-    SegmentJob& job =
-        **std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& other) { return other->owns(*run); });
+    SegmentJob& job = **std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& other) { return other->owns(*run); });
     job.on_run_end(*run, runner_);
     for (DecodeRun* more : job.take_new_runs()) enqueue(*more);
   }

@@ -48,7 +48,6 @@ class Scheduler final : public RequestObserver {
 
   void thread_main() QASR_EXCLUDES(mutex_);
   bool wait_for_work() QASR_EXCLUDES(mutex_);
-  bool has_changed() const { return has_changed_.load(std::memory_order_relaxed); }
   void drop_ended();
   void drop_job(std::size_t index);
   void admit();

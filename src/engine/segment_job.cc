@@ -155,11 +155,16 @@ bool SegmentJob::is_plausible(const DecodeRun& run) const {
 SegmentJob::Level SegmentJob::next_level(const Part& part) const {
   const bool is_whole = parts_.size() == 1;
   switch (part.level) {
-    case Level::kAsked: return is_whole && part.n_samples >= kMinCutSamples ? Level::kCut : Level::kPenalty;
-    case Level::kCut: return Level::kPenalty;
-    case Level::kPenalty: return Level::kWarm;
-    case Level::kWarm: return Level::kHot;
-    default: return Level::kGivenUp;
+    case Level::kAsked:
+      return is_whole && part.n_samples >= kMinCutSamples ? Level::kCut : Level::kPenalty;
+    case Level::kCut:
+      return Level::kPenalty;
+    case Level::kPenalty:
+      return Level::kWarm;
+    case Level::kWarm:
+      return Level::kHot;
+    default:
+      return Level::kGivenUp;
   }
 }
 

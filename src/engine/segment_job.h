@@ -86,8 +86,8 @@ class SegmentJob final : public TokenListener {
   std::vector<std::unique_ptr<Part>> parts_;  // in the order of the recording
   std::vector<DecodeRun*> new_runs_;
   TranscriptStream stream_;
-  bool streams_ = true;  // until something goes wrong
-  Timings timings_;      // of runs that are gone
+  bool streams_ = true;        // until something goes wrong
+  Timings timings_;            // of runs that are gone
   std::string cut_;            // "" or "cut at 12.3 s"
   std::string first_problem_;  // what led to the cut
 };

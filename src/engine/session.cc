@@ -1,5 +1,5 @@
-// Session: cuts the recording, hands the segments to the scheduler and calls the caller back on its own thread. Hop 2 of
-// the walk.
+// Session: cuts the recording, hands the segments to the scheduler and calls the caller back on its own thread. Hop 2
+// of the walk.
 #include <deque>
 #include <string>
 #include <utility>

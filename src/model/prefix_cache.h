@@ -1,6 +1,6 @@
 // Prompts begin alike: system turn, context, the opening of the user turn. Their keys and values are computed once and
-// shared by all sequences with the same beginning: full pages are held in common, the rest of a page is copied where the
-// backend can, else computed again with the audio.
+// shared by all sequences with the same beginning: full pages are held in common, the rest of a page is copied where
+// the backend can, else computed again with the audio.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Choosing tokens: greedy search over a batch of sequences. Hop 9 of the walk.
+// Greedy search over a batch of sequences that begin together: for benchmarks and tests. The engine chooses tokens in
+// engine/batch_decode.cc.
 #pragma once
 
 #include <cstdint>

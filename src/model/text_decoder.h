@@ -77,8 +77,7 @@ class TextDecoder {
   void start_steps(std::span<const std::int32_t> ids, DecoderWorkspace& workspace) const;
   void enqueue_step(std::span<KvSequence* const> sequences, DecoderWorkspace& workspace) const;
   ///   log_probs  [n_sequences] if the workspace wants them: log-softmax of the logits at next_ids
-  void read_step(DecoderWorkspace& workspace, std::span<std::int32_t> next_ids,
-                 std::span<float> log_probs = {}) const;
+  void read_step(DecoderWorkspace& workspace, std::span<std::int32_t> next_ids, std::span<float> log_probs = {}) const;
   /// Steps worth enqueuing before the first is read.
   int run_ahead_steps() const { return backend_.run_ahead_steps(); }
 

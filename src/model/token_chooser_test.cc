@@ -114,10 +114,17 @@ TEST(TokenChooser, GreedyTakesTheLargestAndTheLowestOnTies) {
 }
 
 TEST(TokenChooser, RefusesWhatItCannotHonour) {
-  for (const SamplingOptions& bad :
-       {SamplingOptions{.temperature = -0.1}, {.temperature = 2.1}, {.temperature = NAN}, {.temperature = 1, .top_k = -1},
-        {.temperature = 1, .top_p = 0}, {.temperature = 1, .top_p = 1.1}, {.repetition_penalty = 0},
-        {.repetition_penalty = INFINITY}, {.no_repeat_ngram_size = -1}, {.top_k = 5}, {.top_p = 0.5}}) {
+  for (const SamplingOptions& bad : {SamplingOptions{.temperature = -0.1},
+                                     {.temperature = 2.1},
+                                     {.temperature = NAN},
+                                     {.temperature = 1, .top_k = -1},
+                                     {.temperature = 1, .top_p = 0},
+                                     {.temperature = 1, .top_p = 1.1},
+                                     {.repetition_penalty = 0},
+                                     {.repetition_penalty = INFINITY},
+                                     {.no_repeat_ngram_size = -1},
+                                     {.top_k = 5},
+                                     {.top_p = 0.5}}) {
     EXPECT_THROW(check_sampling(bad), Error);
   }
   EXPECT_NO_THROW(check_sampling({}));

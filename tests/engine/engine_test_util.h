@@ -22,7 +22,9 @@ namespace qasr::test {
 
 inline const std::filesystem::path kDemoModel = std::filesystem::path(QASR_SOURCE_DIR) / "models/demo-en";
 
-inline std::vector<float> demo_sample(const std::string& file) { return load_audio(kDemoModel / "samples" / file).samples; }
+inline std::vector<float> demo_sample(const std::string& file) {
+  return load_audio(kDemoModel / "samples" / file).samples;
+}
 
 /// Noise whose loudness comes and goes: something for made-up weights to answer.
 inline std::vector<float> noise(double duration_s, std::uint32_t seed) {

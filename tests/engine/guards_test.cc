@@ -149,7 +149,8 @@ TEST(Controls, EachIsHonoured) {
   const RepeatingModel model(0.95F);
   const auto engine = model.open();
   const auto answer = [&](const SamplingOptions& sampling) {
-    return ids_of(transcribe(engine, 1, {.max_tokens = 12, .sampling = sampling, .guards = {.detect_repetition = false}}));
+    return ids_of(
+        transcribe(engine, 1, {.max_tokens = 12, .sampling = sampling, .guards = {.detect_repetition = false}}));
   };
   const std::int32_t word = model.word();
   EXPECT_EQ(answer({}), std::vector<std::int32_t>(12, word));

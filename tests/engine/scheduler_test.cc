@@ -26,7 +26,8 @@ class SchedulerTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() { tiny_ = std::make_unique<TinyCheckpoint>(); }
   static void TearDownTestSuite() { tiny_.reset(); }
-  static std::shared_ptr<const Engine> open(const SchedulerOptions& scheduler, BackendKind backend = BackendKind::kCpu) {
+  static std::shared_ptr<const Engine> open(const SchedulerOptions& scheduler,
+                                            BackendKind backend = BackendKind::kCpu) {
     return Engine::open(tiny_->folder(), {.backend = backend, .n_threads = 2, .scheduler = scheduler});
   }
   static std::unique_ptr<TinyCheckpoint> tiny_;
@@ -78,8 +79,8 @@ TEST_F(SchedulerTest, OneRequestGivesWhatTheModelGivesAlone) {
   }
 }
 
-// Four threads with requests of both priorities that begin, end and are cancelled at random, on a pool of pages so small
-// that sequences displace each other all the time.
+// Four threads with requests of both priorities that begin, end and are cancelled at random, on a pool of pages so
+// small that sequences displace each other all the time.
 TEST_F(SchedulerTest, RandomArrivalsCancellationsAndDisplacementsChangeNothing) {
   const TranscribeOptions options = endless(90);
   const auto probe = open({});
@@ -121,8 +122,8 @@ TEST_F(SchedulerTest, RandomArrivalsCancellationsAndDisplacementsChangeNothing) 
 
 TEST_F(SchedulerTest, DrawnTokensDoNotDependOnTheCompanyEither) {
   TranscribeOptions options = endless(25);
-  options.sampling = {.temperature = 0.8, .top_k = 50, .top_p = 0.95, .seed = 3, .repetition_penalty = 1.1,
-                      .no_repeat_ngram_size = 3};
+  options.sampling = {
+      .temperature = 0.8, .top_k = 50, .top_p = 0.95, .seed = 3, .repetition_penalty = 1.1, .no_repeat_ngram_size = 3};
   const auto run = [&](int max_batch) {
     const auto engine = open({.max_batch = max_batch});
     Request other(engine, {.transcribe = endless(60)});
@@ -229,8 +230,8 @@ TEST_F(SchedulerTest, TextComesInOrderAndPiecesMakeTheSegments) {
                            .on_text =
                                [&](const TextUpdate& update) {
                                  shown.resize(std::max(shown.size(), update.segment + 1));
-                                 shown[update.segment] = (update.replaces ? "" : shown[update.segment]) +
-                                                         std::string(update.piece);
+                                 shown[update.segment] =
+                                     (update.replaces ? "" : shown[update.segment]) + std::string(update.piece);
                                  order.push_back(update.segment);
                                },
                            .on_segment = [&](std::size_t index, const Segment&) { done.push_back(index); },
@@ -277,10 +278,11 @@ TEST_F(SchedulerTest, CancelledRequestsEndAtOnceAndKeepWhatWasDone) {
                                [&](std::size_t index, const Segment&) {
                                  if (index == 1) self->cancel();
                                },
-                           .on_end = [&](RequestStatus status, const Error* error) {
-                             ended = status;
-                             EXPECT_EQ(error, nullptr);
-                           }});
+                           .on_end =
+                               [&](RequestStatus status, const Error* error) {
+                                 ended = status;
+                                 EXPECT_EQ(error, nullptr);
+                               }});
   self = &request;
   for (int i = 0; i < 20; ++i) request.push_segment(noise(1, 1), 0);
   EXPECT_EQ(request.wait().segments.size(), 2U);
@@ -295,9 +297,10 @@ TEST_F(SchedulerTest, AThrowingCallbackFailsItsRequestOnly) {
   std::string ended;
   Request bad(engine, {.transcribe = endless(20),
                        .on_segment = [](std::size_t, const Segment&) { throw std::runtime_error("no more paper"); },
-                       .on_end = [&](RequestStatus status, const Error* error) {
-                         if (status == RequestStatus::kFailed) ended = error->what();
-                       }});
+                       .on_end =
+                           [&](RequestStatus status, const Error* error) {
+                             if (status == RequestStatus::kFailed) ended = error->what();
+                           }});
   Request good(engine, {.transcribe = endless(20)});
   for (int i = 0; i < 3; ++i) {
     bad.push_segment(noise(1, 1), 0);
