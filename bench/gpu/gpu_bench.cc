@@ -1,5 +1,5 @@
-// Speed of GPUs on models of the true sizes with synthetic weights, beside what the GPU can do at all. Prints the tables of
-// docs/performance-gpu.md.
+// Speed of GPUs on models of the true sizes with synthetic weights, beside what the GPU can do at all. Prints the
+// tables of docs/performance-gpu.md.
 //
 //   gpu_bench [MODEL] [MODE] [--weights bf16|q8|fp8] [--kv-cache bf16|fp8] [--gpus N]
 //
@@ -145,8 +145,7 @@ double encoder_product_flops(Backend& backend, const Workload& workload) {
     DeviceTensor y;
     y.resize(backend, {p.rows, p.out}, backend.activation_dtype());
     const auto n_times = static_cast<double>(p.n_times);
-    seconds +=
-        n_times * seconds_of(backend, y.view(), 10, [&] { backend.linear(x.view(), *w, y.view(), {}); });
+    seconds += n_times * seconds_of(backend, y.view(), 10, [&] { backend.linear(x.view(), *w, y.view(), {}); });
     flops += n_times * 2.0 * static_cast<double>(p.rows) * static_cast<double>(p.out) * static_cast<double>(p.in);
   }
   return flops / seconds;
@@ -218,8 +217,7 @@ void print_bars(Workload& workload, Backend& backend, const Machine& machine, Sc
   print_value("whole_128", rate(128, 120));
   print_value("encoder_products_percent", 100 * encoder_product_flops(backend, workload) / machine.flops_per_s);
   const double encoder_s = workload.encoder_s(128, 30);
-  print_value("encoder_percent",
-              200 * workload.encoder_macs_per_second() * 128 * 30 / encoder_s / machine.flops_per_s);
+  print_value("encoder_percent", 200 * workload.encoder_macs_per_second() * 128 * 30 / encoder_s / machine.flops_per_s);
   const double step_s = workload.decode_step_s(128, 460, 40);
   print_value("decode_percent", 100 * decode_bytes(workload, 128, 460) / step_s / machine.copy_bytes_per_s);
 }

@@ -213,9 +213,7 @@ double Workload::decode_step_s(int n_sequences, int n_positions, int n_steps) {
   return seconds / n_steps;
 }
 
-double Workload::decode_weight_bytes() const {
-  return static_cast<double>(decoder_->step_weight_bytes());
-}
+double Workload::decode_weight_bytes() const { return static_cast<double>(decoder_->step_weight_bytes()); }
 
 double Workload::kv_bytes_per_position() const {
   return static_cast<double>(KvPool::bytes_per_position(config_.text, formats_.kv_cache));
@@ -235,7 +233,7 @@ std::vector<ProductShape> Workload::encoder_products(int n_clips, double clip_s)
   const auto n_chunks = static_cast<std::int64_t>(n_clips * clip_s), n_rows = n_chunks * 13;
   const std::int64_t passes = std::max<std::int64_t>(1, n_rows / backend_.preferred_rows()), rows = n_rows / passes;
   const std::int64_t second = c.n_mels / 4 * 25, third = c.n_mels / 8 * 13;  // positions of a chunk after a convolution
-  constexpr std::int64_t kPassChunks = 30;                                    // of the convolutions
+  constexpr std::int64_t kPassChunks = 30;                                   // of the convolutions
   const std::int64_t conv_passes = std::max<std::int64_t>(1, n_chunks / kPassChunks);
   const std::int64_t conv_chunks = n_chunks / conv_passes;
   return {{conv_chunks * second, channels, 9 * channels, conv_passes},

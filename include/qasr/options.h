@@ -21,7 +21,8 @@ enum class WeightFormat {
   kQ8,      ///< 8-bit integers in blocks of 32 with a scale each; activations are rounded to 8 bits in blocks of 32
   kQ4,      ///< decoder layers in 4 bits, groups of 64 with scale and bias; encoder, embedding and head as kQ8
   kQ4G32,   ///< the same with groups of 32: closer, 11 % larger
-  kFp8,     ///< GPUs of compute capability 9.0 only: e4m3 with a scale per row, multiplied with activations of the same kind
+  kFp8,     ///< GPUs of compute capability 9.0 only: e4m3 with a scale per row, multiplied with activations of the same
+            ///< kind
 };
 
 /// How keys and values of past tokens are held in memory.

@@ -77,9 +77,7 @@ struct Tile {
   // From first_key on; past the end: any valid key.
   __device__ void load(const CacheLayer<Element>& layer, std::int64_t first, int value_offset, int n_valid) {
     const int lane = threadIdx.x % kWarp, column = lane % S::kLanes * S::kEach, own = lane / S::kLanes;
-    const auto at = [&](int load) {
-      return first + min(load * S::kKeysAtOnce + own, n_valid - 1) * kDim;
-    };
+    const auto at = [&](int load) { return first + min(load * S::kKeysAtOnce + own, n_valid - 1) * kDim; };
 #pragma unroll
     for (int load = 0; load < S::kLoads; ++load) {
       keys[load] = *reinterpret_cast<const uint4*>(layer.elements + at(load) + column);
@@ -260,7 +258,8 @@ __device__ void write_partials(Partial<kEach> (&partial)[kGroup], std::int64_t f
 
 //   grid (n_splits, n_kv_heads, n_sequences)
 template <int kDim, int kGroup, typename Element>
-__global__ __launch_bounds__(kWarps* kWarp) void split_kernel(DecodeCall<Element> call, Parts parts, Upcoming upcoming) {
+__global__ __launch_bounds__(kWarps* kWarp) void split_kernel(DecodeCall<Element> call, Parts parts,
+                                                              Upcoming upcoming) {
   using S = DecodeShape<kDim, Element>;
   let_next_start();
   prefetch_share(upcoming);
@@ -329,8 +328,8 @@ void launch(Context& context, const DecodeCall<Element>& call) {
                     context.counters(static_cast<std::int64_t>(call.n_sequences) * n_kv_heads)};
   const dim3 grid(static_cast<unsigned>(n_splits), static_cast<unsigned>(n_kv_heads),
                   static_cast<unsigned>(call.n_sequences));
-  launch_overlapped(context, "decode attention", grid, kWarps * kWarp, split_kernel<kDim, kGroup, Element>, call,
-                    parts, upcoming_for(context, call.n_sequences));
+  launch_overlapped(context, "decode attention", grid, kWarps * kWarp, split_kernel<kDim, kGroup, Element>, call, parts,
+                    upcoming_for(context, call.n_sequences));
 }
 
 template <int kDim, typename Element>

@@ -1,7 +1,7 @@
 // Attention of a tile of 64 queries over any number of keys on the matrix units: one block of four warps, 16 queries
-// a warp, keys in tiles of 64, softmax carried from tile to tile. No score matrix in memory. Query heads that share keys
-// may share a block: each fragment of keys and values that a warp loads from shared memory then serves kHeads products.
-// Source: arXiv:2205.14135 (FlashAttention).
+// a warp, keys in tiles of 64, softmax carried from tile to tile. No score matrix in memory. Query heads that share
+// keys may share a block: each fragment of keys and values that a warp loads from shared memory then serves kHeads
+// products. Source: arXiv:2205.14135 (FlashAttention).
 #pragma once
 
 #include "backend/cuda/cuda_error.h"
@@ -31,8 +31,8 @@ struct QueryTile {
   float scale;  // of scores, times log2(e)
 };
 
-/// One warp's running softmax over its 16 queries of kHeads heads. A lane holds, of queries lane / 4 and lane / 4 + 8, two
-/// neighbouring columns of every eight.
+/// One warp's running softmax over its 16 queries of kHeads heads. A lane holds, of queries lane / 4 and lane / 4 + 8,
+/// two neighbouring columns of every eight.
 template <int kDim, int kHeads>
 struct WarpState {
   float out[kHeads][kDim / 8][4];

@@ -3,7 +3,8 @@
 //
 //   1  one input channel: computed directly
 //   2  patches of nine taps are copied side by side, [positions, 9 * channels], and one product does the rest
-//   3  like 2, bias and GELU of 2 on the way; the last step also turns the result so that one column (time) is a row of y
+//   3  like 2, bias and GELU of 2 on the way; the last step also turns the result so that one column (time) is a row of
+//   y
 #include <algorithm>
 
 #include "backend/cuda/cuda_backend.h"
@@ -114,8 +115,7 @@ __global__ void turn_kernel(const Bf16* x, Plane plane, const float* bias, int c
 
 // Memory for the patches of a pass: enough rows to fill the machine, and few enough that one recording needs little.
 std::int64_t chunks_per_pass(std::int64_t n_chunks, std::int64_t patch_bytes) {
-  const std::int64_t budget =
-      std::clamp(n_chunks * patch_bytes / 8, std::int64_t{64} << 20, std::int64_t{256} << 20);
+  const std::int64_t budget = std::clamp(n_chunks * patch_bytes / 8, std::int64_t{64} << 20, std::int64_t{256} << 20);
   return std::clamp<std::int64_t>(budget / patch_bytes, 1, n_chunks);
 }
 
@@ -142,8 +142,7 @@ void CudaBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorVi
     const std::int64_t n = std::min(pass, n_chunks - begin);
     const dim3 grid(blocks_for(first.positions(), kFirstPositions), static_cast<unsigned>(n));
     first_conv_kernel<<<grid, first_threads, 0, context_.stream()>>>(x.as<float>() + begin * in.positions(), in, first,
-                                                                     stem.first.as<float>(), bias(0),
-                                                                     channels, planes);
+                                                                     stem.first.as<float>(), bias(0), channels, planes);
     const std::int64_t second_rows = n * second.positions(), third_rows = n * third.positions();
     patches_kernel<false><<<static_cast<unsigned>(second_rows), kThreads, 0, context_.stream()>>>(
         planes, first, second, channels, nullptr, patches);

@@ -1,5 +1,5 @@
-// Heads of queries, keys and values in a warp: 16 bytes of the cache a lane, so several lanes hold one head and a warp holds
-// several heads. Norm, rotation and append as decode steps and prefill do them.
+// Heads of queries, keys and values in a warp: 16 bytes of the cache a lane, so several lanes hold one head and a warp
+// holds several heads. Norm, rotation and append as decode steps and prefill do them.
 #pragma once
 
 #include "backend/cuda/paged_keys.cuh"
@@ -56,7 +56,7 @@ __device__ void normalise_and_rotate(const float* norm, float eps, const float* 
 // which hold the whole vector, store.
 template <int kDim, typename Element>
 __device__ void store_vector(const CacheLayer<Element>& layer, std::int64_t at, bool writes,
-                               float (&v)[HeadLanes<kDim, Element>::kEach]) {
+                             float (&v)[HeadLanes<kDim, Element>::kEach]) {
   using S = HeadLanes<kDim, Element>;
   const int column = threadIdx.x % S::kLanes * S::kEach;
   uint4 word;
