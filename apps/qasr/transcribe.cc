@@ -223,14 +223,14 @@ CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
       ->add_option(
           "--weights", arguments.weights,
           "Weights in memory: auto (q8), q8, q4 (4-bit decoder layers), q4g32 (the same, finer), bf16, f32, or "
-          "stored (as the checkpoint has them)")
+          "stored (as the checkpoint has them); on a GPU auto (bf16), q8 or fp8")
       ->check(CLI::IsMember(kWeightFormats))
       ->type_name("FORMAT");
   command->add_option("--cache-dir", arguments.cache_dir, "Keep packed weights here, for faster starts of a model")
       ->type_name("DIR");
   command
       ->add_option("--kv-cache", arguments.kv_cache,
-                   "Keys and values in memory: auto (f32 with f32 weights, else bf16)")
+                   "Keys and values in memory: auto (f32 with f32 weights, else bf16), f32, bf16; fp8 on a GPU")
       ->check(CLI::IsMember(kKvCacheFormats))
       ->type_name("FORMAT");
   command
