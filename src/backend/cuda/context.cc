@@ -106,9 +106,10 @@ Context::Aside& Context::free_aside(std::size_t bytes) {
   }
   Aside& aside = aside_[next_aside_++];
   if (!fits) {
-    aside_bytes_ += bytes - aside.memory.bytes();
+    aside_bytes_ -= aside.memory.bytes();
     aside.memory = DeviceMemory();  // waits for copies that still use it
     aside.memory = DeviceMemory(bytes);
+    aside_bytes_ += bytes;
   }
   aside.consumed.hold(copy_stream_);
   return aside;
