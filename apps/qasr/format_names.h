@@ -9,12 +9,13 @@
 namespace qasr::app {
 
 inline const std::map<std::string, WeightFormat> kWeightFormats = {
-    {"auto", WeightFormat::kAuto},  {"stored", WeightFormat::kStored}, {"f32", WeightFormat::kF32},
-    {"bf16", WeightFormat::kBf16},  {"q8", WeightFormat::kQ8},         {"q4", WeightFormat::kQ4},
+    {"auto", WeightFormat::kAuto},   {"stored", WeightFormat::kStored}, {"f32", WeightFormat::kF32},
+    {"bf16", WeightFormat::kBf16},   {"q8", WeightFormat::kQ8},         {"q4", WeightFormat::kQ4},
     {"q4g32", WeightFormat::kQ4G32}, {"fp8", WeightFormat::kFp8}};
-inline const std::map<std::string, KvCacheFormat> kKvCacheFormats = {
-    {"auto", KvCacheFormat::kAuto}, {"f32", KvCacheFormat::kF32}, {"bf16", KvCacheFormat::kBf16},
-    {"fp8", KvCacheFormat::kFp8}};
+inline const std::map<std::string, KvCacheFormat> kKvCacheFormats = {{"auto", KvCacheFormat::kAuto},
+                                                                     {"f32", KvCacheFormat::kF32},
+                                                                     {"bf16", KvCacheFormat::kBf16},
+                                                                     {"fp8", KvCacheFormat::kFp8}};
 
 /// The name of a format; every one has one.
 template <typename Format>

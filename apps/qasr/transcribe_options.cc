@@ -210,7 +210,7 @@ void add_machine_options(CLI::App& command, TranscribeArguments& arguments) {
   command
       .add_option("--weights", arguments.weights,
                   "Weights in memory: auto (q8), q8, q4 (4-bit decoder layers), q4g32 (the same, finer), bf16, f32, or "
-                  "stored (as the checkpoint has them)")
+                  "stored (as the checkpoint has them); on a GPU auto (bf16), q8 or fp8")
       ->check(CLI::IsMember(kWeightFormats))
       ->type_name("FORMAT")
       ->group(kMachine);
@@ -218,7 +218,7 @@ void add_machine_options(CLI::App& command, TranscribeArguments& arguments) {
       ->type_name("DIR")
       ->group(kMachine);
   command
-      .add_option("--kv-cache", arguments.kv_cache, "Keys and values in memory: auto (f32 with f32 weights, else bf16)")
+      .add_option("--kv-cache", arguments.kv_cache, "Keys and values in memory: auto (f32 with f32 weights, else bf16), f32, bf16; fp8 on a GPU")
       ->check(CLI::IsMember(kKvCacheFormats))
       ->type_name("FORMAT")
       ->group(kMachine);

@@ -1,5 +1,5 @@
-// Speed of GPUs on models of the true sizes with synthetic weights, beside what the GPU can do at all. Prints the tables of
-// docs/performance-gpu.md.
+// Speed of GPUs on models of the true sizes with synthetic weights, beside what the GPU can do at all. Prints the
+// tables of docs/performance-gpu.md.
 //
 //   gpu_bench [MODEL] [MODE] [--weights bf16|q8|fp8] [--kv-cache bf16|fp8] [--gpus N]
 //
@@ -7,7 +7,7 @@
 //   MODE   all       every table
 //          quick     without the sweep over numbers of clips
 //          steps     encoder and decode steps only
-//          bars      lines `name value` for bench/gpu/bars.py
+//          bars      lines `name value` for bench/gpu/bars.py; fewer with other formats than bf16
 //          gpus      batches of 128 clips of 30 s from one queue, on one GPU and on all N, one thread each
 //          single    one clip after the other, to look at the memory from outside
 //          profile   every stage once, for a profiler
@@ -16,6 +16,7 @@
 #include <barrier>
 #include <cmath>
 #include <cstdio>
+#include <memory>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -144,8 +145,7 @@ double encoder_product_flops(Backend& backend, const Workload& workload) {
     DeviceTensor y;
     y.resize(backend, {p.rows, p.out}, backend.activation_dtype());
     const auto n_times = static_cast<double>(p.n_times);
-    seconds +=
-        n_times * seconds_of(backend, y.view(), 10, [&] { backend.linear(x.view(), *w, y.view(), {}); });
+    seconds += n_times * seconds_of(backend, y.view(), 10, [&] { backend.linear(x.view(), *w, y.view(), {}); });
     flops += n_times * 2.0 * static_cast<double>(p.rows) * static_cast<double>(p.out) * static_cast<double>(p.in);
   }
   return flops / seconds;
@@ -192,13 +192,20 @@ void run_for_profile(Workload& workload) {
   workload.decode_step_s(1, 460, 1);
 }
 
+enum class Scope { kOneRate, kRates, kAll };
+
 // What bars.py puts beside the goals.
-void print_bars(Workload& workload, Backend& backend, const Machine& machine, bool whole_table) {
+void print_bars(Workload& workload, Backend& backend, const Machine& machine, Scope scope) {
   const auto rate = [&](int n_clips, double clip_s) {
     return n_clips * clip_s / best_run(workload, n_clips, clip_s).total();
   };
   print_value("clips30_128", rate(128, 30));
-  if (!whole_table) return;
+  if (scope == Scope::kOneRate) return;
+  if (scope == Scope::kRates) {
+    print_value("single_whole", rate(1, 120));
+    print_value("whole_128", rate(128, 120));
+    return;
+  }
   const FirstToken first = measure_first_token(workload);
   print_value("first_token_p50_ms", first.p50_s * 1e3);
   print_value("first_token_p95_ms", first.p95_s * 1e3);
@@ -210,8 +217,7 @@ void print_bars(Workload& workload, Backend& backend, const Machine& machine, bo
   print_value("whole_128", rate(128, 120));
   print_value("encoder_products_percent", 100 * encoder_product_flops(backend, workload) / machine.flops_per_s);
   const double encoder_s = workload.encoder_s(128, 30);
-  print_value("encoder_percent",
-              200 * workload.encoder_macs_per_second() * 128 * 30 / encoder_s / machine.flops_per_s);
+  print_value("encoder_percent", 200 * workload.encoder_macs_per_second() * 128 * 30 / encoder_s / machine.flops_per_s);
   const double step_s = workload.decode_step_s(128, 460, 40);
   print_value("decode_percent", 100 * decode_bytes(workload, 128, 460) / step_s / machine.copy_bytes_per_s);
 }
@@ -221,11 +227,12 @@ double batches_per_second(const std::string& model, const Formats& formats, int 
   constexpr int kBatchesEach = 6;
   std::atomic<int> next = 0;
   std::barrier ready(n_gpus + 1);
+  std::vector<std::unique_ptr<Backend>> backends;
+  for (int gpu = 0; gpu < n_gpus; ++gpu) backends.push_back(make_cuda_backend(gpu));
   std::vector<std::jthread> threads;
-  for (int gpu = 0; gpu < n_gpus; ++gpu) {
-    threads.emplace_back([&, gpu] {
-      const auto backend = make_cuda_backend(gpu);
-      Workload workload(*backend, model, formats);
+  for (const auto& backend : backends) {
+    threads.emplace_back([&, gpu = backend.get()] {
+      Workload workload(*gpu, model, formats);
       for (int warm = 0; warm < 2; ++warm) workload.run(128, 30);
       ready.arrive_and_wait();
       while (next++ < kBatchesEach * n_gpus) workload.run(128, 30);
@@ -317,7 +324,12 @@ int run(const Arguments& arguments) {
   if (mode == "bars") {
     print_value("copy_tb_s", machine.copy_bytes_per_s * 1e-12);
     print_value("peak_tflops", machine.flops_per_s * 1e-12);
-    print_bars(workload, *backend, machine, arguments.model == "qwen3-asr-0.6b");
+    const bool by_default =
+        arguments.formats.weights == WeightFormat::kAuto && arguments.formats.kv_cache == DType::kBf16;
+    print_bars(workload, *backend, machine,
+               arguments.model != "qwen3-asr-0.6b" ? Scope::kOneRate
+               : by_default                        ? Scope::kAll
+                                                   : Scope::kRates);
     return 0;
   }
   std::printf("%s, %s\n%s: copy %.2f TB/s, bf16 product %.0f TFLOP/s\n", arguments.model.c_str(), mode.c_str(),

@@ -11,7 +11,9 @@ namespace {
 
 constexpr int kSampleRate = 16000;
 constexpr double kNoise_s = 150;
-constexpr std::size_t kGroupClips = 16;  // that go through log-mel and encoder together
+constexpr double kGroup_s = 600;  // of audio that go through log-mel and encoder together
+
+std::size_t group_clips(double clip_s) { return static_cast<std::size_t>(std::max(1.0, kGroup_s / clip_s)); }
 
 std::vector<float> make_noise() {
   std::vector<float> samples(static_cast<std::size_t>(kNoise_s * kSampleRate));
@@ -64,9 +66,10 @@ void Workload::encode(std::size_t group) {
 
 void Workload::encode_clips(int n_clips, double clip_s) {
   const auto all = clips(n_clips, clip_s);
-  for (std::size_t begin = 0; begin < all.size(); begin += kGroupClips) {
-    compute_log_mels(std::span(all).subspan(begin, std::min(kGroupClips, all.size() - begin)));
-    encode(begin / kGroupClips);
+  group_clips_ = group_clips(clip_s);
+  for (std::size_t begin = 0; begin < all.size(); begin += group_clips_) {
+    compute_log_mels(std::span(all).subspan(begin, std::min(group_clips_, all.size() - begin)));
+    encode(begin / group_clips_);
   }
 }
 
@@ -93,8 +96,8 @@ void Workload::prefill(int n_clips, int n_new_tokens) {
   for (int clip = 0; clip < n_clips; ++clip) {
     sequences_.emplace_back(*pool_).reserve(n_positions);
     const auto index = static_cast<std::size_t>(clip);
-    const ConstTensorView audio = embeddings_[index / kGroupClips].view();
-    const std::int64_t first_row = static_cast<std::int64_t>(index % kGroupClips) * n_audio;
+    const ConstTensorView audio = embeddings_[index / group_clips_].view();
+    const std::int64_t first_row = static_cast<std::int64_t>(index % group_clips_) * n_audio;
     inputs.push_back({&sequences_.back(), ids, audio.slice_rows(first_row, n_audio)});
   }
   first_ids_.resize(inputs.size());
@@ -154,9 +157,9 @@ double Workload::log_mel_kernels_s(int n_clips, double clip_s) {
   const LogMelConfig& config = log_mel_.config();
   const auto filter =
       backend_.make_log_mel(log_mel_.window(), log_mel_.filterbank(), config.n_mels, config.hop_samples);
-  const auto group = clips(static_cast<int>(kGroupClips), clip_s);
+  const auto group = clips(static_cast<int>(group_clips(clip_s)), clip_s);
   compute_log_mels(group);
-  const int n_groups = std::max(1, n_clips / static_cast<int>(kGroupClips));
+  const int n_groups = std::max(1, n_clips / static_cast<int>(group.size()));
   double seconds = 0;
   for (int round = 0; round < 2; ++round) {  // the second counts
     wait(front_end_workspace_.values.view());
@@ -210,9 +213,7 @@ double Workload::decode_step_s(int n_sequences, int n_positions, int n_steps) {
   return seconds / n_steps;
 }
 
-double Workload::decode_weight_bytes() const {
-  return static_cast<double>(decoder_->step_weight_bytes());
-}
+double Workload::decode_weight_bytes() const { return static_cast<double>(decoder_->step_weight_bytes()); }
 
 double Workload::kv_bytes_per_position() const {
   return static_cast<double>(KvPool::bytes_per_position(config_.text, formats_.kv_cache));
@@ -232,7 +233,7 @@ std::vector<ProductShape> Workload::encoder_products(int n_clips, double clip_s)
   const auto n_chunks = static_cast<std::int64_t>(n_clips * clip_s), n_rows = n_chunks * 13;
   const std::int64_t passes = std::max<std::int64_t>(1, n_rows / backend_.preferred_rows()), rows = n_rows / passes;
   const std::int64_t second = c.n_mels / 4 * 25, third = c.n_mels / 8 * 13;  // positions of a chunk after a convolution
-  constexpr std::int64_t kPassChunks = 30;                                    // of the convolutions
+  constexpr std::int64_t kPassChunks = 30;                                   // of the convolutions
   const std::int64_t conv_passes = std::max<std::int64_t>(1, n_chunks / kPassChunks);
   const std::int64_t conv_chunks = n_chunks / conv_passes;
   return {{conv_chunks * second, channels, 9 * channels, conv_passes},

@@ -95,6 +95,7 @@ class Workload {
   std::span<const AudioFeatures> features_;  // of the group computed last
   EncoderWorkspace encoder_workspace_;
   std::vector<DeviceTensor> embeddings_;  // of each group
+  std::size_t group_clips_ = 1;           // of every group but the last
   DecoderWorkspace decoder_workspace_;
   std::unique_ptr<KvPool> pool_;
   std::vector<KvSequence> sequences_;

@@ -21,7 +21,8 @@ enum class WeightFormat {
   kQ8,      ///< 8-bit integers in blocks of 32 with a scale each; activations are rounded to 8 bits in blocks of 32
   kQ4,      ///< decoder layers in 4 bits, groups of 64 with scale and bias; encoder, embedding and head as kQ8
   kQ4G32,   ///< the same with groups of 32: closer, 11 % larger
-  kFp8,     ///< GPUs of compute capability 9.0 only: e4m3 with a scale per row, multiplied with activations of the same kind
+  kFp8,     ///< GPUs of compute capability 9.0 only: e4m3 with a scale per row, multiplied with activations of the same
+            ///< kind
 };
 
 /// How keys and values of past tokens are held in memory.
@@ -29,14 +30,14 @@ enum class KvCacheFormat {
   kAuto,  ///< kF32 with f32 weights, else kBf16
   kF32,   ///< exact
   kBf16,  ///< half the memory; keys and values are rounded to 8 bits of mantissa
-  kFp8,   ///< GPUs only: a quarter of the memory; e4m3 with a scale per position and head
+  kFp8,   ///< GPUs only: half of bf16's memory; e4m3 with a scale per position and head
 };
 
 /// Which implementation computes.
 enum class BackendKind {
   kAuto,       ///< kCuda where there is a GPU that can do what the options ask for, else kCpu; the log says which
   kCpu,        ///< threads and the best instruction set of this machine
-  kCuda,       ///< an NVIDIA GPU: weights, activations and KV cache in bf16; needs a library built with CUDA
+  kCuda,       ///< an NVIDIA GPU: bf16, or weights in q8 or fp8 and KV cache in fp8; needs a library with CUDA
   kReference,  ///< plain f32 loops, the oracle of the tests; slow
 };
 

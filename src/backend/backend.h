@@ -340,7 +340,8 @@ class Backend {
   virtual void attention_causal(ConstTensorView q, int n_heads, int layer, const SequenceBatch& batch,
                                 const KvCache& cache, TensorView y) = 0;
 
-  // ---- what a decode step may fuse; the defaults (backend.cc) call the operations above and below one by one ---------
+  // ---- what a decode step may fuse; the defaults (backend.cc) call the operations above and below one by one
+  // ---------
 
   /// gate_up_silu of the normalised rows.
   ///   x [rows, in] f32    normed [rows, in] act, scratch

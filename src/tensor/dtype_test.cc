@@ -82,5 +82,30 @@ TEST(Bf16, NarrowingRoundsToNearestTiesToEven) {
   }
 }
 
+// The values of e4m3, from its definition: 2^(e - 7) (1 + m / 8), and 2^-6 m / 8 where e is 0; 480 is no number.
+float e4m3_value(int code) {
+  const int exponent = code >> 3, mantissa = code & 7;
+  return exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -9)
+                       : std::ldexp(1.0f + static_cast<float>(mantissa) / 8, exponent - 7);
+}
+
+TEST(E4M3, RoundsToTheNearestValueTiesToEven) {
+  constexpr int kLargestCode = 0x7e;
+  EXPECT_EQ(e4m3_value(kLargestCode), kLargestE4M3);
+  for (int code = 0; code < kLargestCode; ++code) {
+    const float low = e4m3_value(code), high = e4m3_value(code + 1), middle = (low + high) / 2;
+    const float even = code % 2 == 0 ? low : high;
+    for (float sign : {1.0f, -1.0f}) {
+      EXPECT_EQ(round_to_e4m3(sign * low), sign * low) << code;
+      EXPECT_EQ(round_to_e4m3(sign * middle), sign * even) << code;
+      EXPECT_EQ(round_to_e4m3(sign * std::nextafter(middle, 0.0f)), sign * low) << code;
+      EXPECT_EQ(round_to_e4m3(sign * std::nextafter(middle, 1000.0f)), sign * high) << code;
+    }
+  }
+  EXPECT_EQ(round_to_e4m3(449), kLargestE4M3);
+  EXPECT_EQ(round_to_e4m3(-std::numeric_limits<float>::infinity()), -kLargestE4M3);
+  EXPECT_TRUE(std::isnan(round_to_e4m3(std::numeric_limits<float>::quiet_NaN())));
+}
+
 }  // namespace
 }  // namespace qasr

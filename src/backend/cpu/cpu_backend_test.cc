@@ -53,6 +53,22 @@ TEST(CpuBackend, MakeBackendFollowsTheOptions) {
   EXPECT_EQ(make_backend({.n_threads = 1, .cpu_isa = "generic"})->description(), "cpu (generic, 1 thread)");
 }
 
+TEST(CpuBackend, RefusesFormatsOfGpus) {
+  const auto backend = make_cpu_backend(1, "");
+  const TestTensor w(random_floats(32 * 8, 1), {8, 32});
+  const auto expect_refused = [](const auto& make) {
+    try {
+      make();
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      EXPECT_NE(std::string(error.what()).find("for GPUs"), std::string::npos) << error.what();
+    }
+  };
+  expect_refused([&] { backend->make_linear({&w.tensor, 1}, {}, WeightFormat::kFp8); });
+  expect_refused([&] { backend->make_kv_cache({1, 1, 64, 64, 1, DType::kF8E4M3}); });
+}
+
 TEST(CpuBackend, AbsurdBufferIsOutOfMemory) {
   const auto backend = make_cpu_backend(1, "");
   try {

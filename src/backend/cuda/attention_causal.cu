@@ -75,9 +75,8 @@ __global__ __launch_bounds__(kTileThreads, 2) void causal_kernel(CausalCall<Elem
   const int sequence = entry[0], row = entry[1], head = blockIdx.y * kHeads;
   const int past = tables.n_past[sequence], begin = tables.row_begin[sequence], end = tables.row_begin[sequence + 1];
   const std::int64_t width = static_cast<std::int64_t>(call.n_heads) * kDim, at = row * width + head * kDim;
-  const QueryTile tile{
-      call.q + at,        call.y + at,        width,     width, min(kTileQueries, end - row),
-      past + row - begin, past + end - begin, call.scale};
+  const QueryTile tile{call.q + at,        call.y + at,        width,     width, min(kTileQueries, end - row),
+                       past + row - begin, past + end - begin, call.scale};
   const PagedKeys<Element> keys{call.layer, tables.pages + tables.page_begin[sequence], call.layout,
                                 head / (call.n_heads / call.layout.n_kv_heads)};
   attend_tile<kDim, kHeads, true>(tile, keys, reinterpret_cast<Bf16*>(shared));

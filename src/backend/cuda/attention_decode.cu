@@ -7,6 +7,7 @@
 #include <string>
 
 #include "backend/cuda/attention_decode.h"
+#include "backend/cuda/head_lanes.cuh"
 #include "backend/cuda/launch.h"
 
 namespace qasr::cuda {
@@ -24,24 +25,12 @@ __host__ __device__ inline int split_size(int n_keys, int n_splits) {
   return (size + kSplitGrain - 1) / kSplitGrain * kSplitGrain;
 }
 
-// Which lanes of a warp hold what of a tile of keys.
 template <int kDim, typename Element>
-struct DecodeShape {
-  static constexpr int kEach = kWordElements<Element>;  // neighbouring dimensions of a lane
-  static constexpr int kLanes = kDim / kEach;           // lanes of one key
-  static constexpr int kKeysAtOnce = kWarp / kLanes;    // keys of one load
+struct DecodeShape : HeadLanes<kDim, Element> {
   static constexpr int kLoads = 8;
-  static constexpr int kTileKeys = kKeysAtOnce * kLoads;
+  static constexpr int kTileKeys = HeadLanes<kDim, Element>::kKeysAtOnce * kLoads;
   static_assert(kTileKeys <= kSplitGrain);
 };
-
-// The sum over the lanes that hold one key, in each of them.
-template <typename Shape>
-__device__ float key_sum(float v) {
-#pragma unroll
-  for (int offset = Shape::kLanes / 2; offset > 0; offset /= 2) v += __shfl_xor_sync(0xffffffffu, v, offset);
-  return v;
-}
 
 // Running softmax of one query head: of the keys seen by a lane, kEach dimensions.
 template <int kEach>
@@ -53,7 +42,7 @@ template <int kEach>
 __device__ void merge(Partial<kEach>& into, const Partial<kEach>& other) {
   const float largest = fmaxf(into.largest, other.largest);
   const float base = largest == -INFINITY ? 0.0f : largest;
-  const float a = exp2f(into.largest - base), b = exp2f(other.largest - base);
+  const float a = fast_exp2(into.largest - base), b = fast_exp2(other.largest - base);
   into.largest = largest;
   into.total = into.total * a + other.total * b;
 #pragma unroll
@@ -66,14 +55,14 @@ __device__ void start_weights(Partial<kEach>& p, float (&scores)[n]) {
   float largest = p.largest;
 #pragma unroll
   for (int i = 0; i < n; ++i) largest = fmaxf(largest, scores[i]);
-  const float base = largest == -INFINITY ? 0.0f : largest, rescale = exp2f(p.largest - base);
+  const float base = largest == -INFINITY ? 0.0f : largest, rescale = fast_exp2(p.largest - base);
   p.largest = largest;
   p.total *= rescale;
 #pragma unroll
   for (int i = 0; i < kEach; ++i) p.out[i] *= rescale;
 #pragma unroll
   for (int i = 0; i < n; ++i) {
-    scores[i] = exp2f(scores[i] - base);
+    scores[i] = fast_exp2(scores[i] - base);
     p.total += scores[i];
   }
 }
@@ -88,9 +77,7 @@ struct Tile {
   // From first_key on; past the end: any valid key.
   __device__ void load(const CacheLayer<Element>& layer, std::int64_t first, int value_offset, int n_valid) {
     const int lane = threadIdx.x % kWarp, column = lane % S::kLanes * S::kEach, own = lane / S::kLanes;
-    const auto at = [&](int load) {
-      return first + min(load * S::kKeysAtOnce + own, n_valid - 1) * kDim;
-    };
+    const auto at = [&](int load) { return first + min(load * S::kKeysAtOnce + own, n_valid - 1) * kDim; };
 #pragma unroll
     for (int load = 0; load < S::kLoads; ++load) {
       keys[load] = *reinterpret_cast<const uint4*>(layer.elements + at(load) + column);
@@ -139,68 +126,6 @@ struct Tile {
   }
 };
 
-// kEach dimensions of a head of the product.
-template <typename S>
-__device__ void load_head(const Bf16* head, float (&out)[S::kEach]) {
-  const Bf16* from = head + threadIdx.x % S::kLanes * S::kEach;
-#pragma unroll
-  for (int word = 0; word < S::kEach / 8; ++word) {
-    float v[8];
-    widen8(*reinterpret_cast<const uint4*>(from + word * 8), v);
-#pragma unroll
-    for (int i = 0; i < 8; ++i) out[word * 8 + i] = v[i];
-  }
-}
-
-// RMSNorm and RoPE: a lane's partners, half a head away, are those of the lane half the lanes of a key away.
-//   norm [kDim]    cosine, sine [kDim / 2] of the position
-template <int kDim, typename S>
-__device__ void normalise_and_rotate(const float* norm, float eps, const float* cosine, const float* sine,
-                                     float (&v)[S::kEach]) {
-  const int column = threadIdx.x % S::kLanes * S::kEach, angle = column % (kDim / 2);
-  float squares = 0;
-#pragma unroll
-  for (int i = 0; i < S::kEach; ++i) squares += v[i] * v[i];
-  const float scale = rsqrtf(key_sum<S>(squares) / kDim + eps), sign = column < kDim / 2 ? -1.0f : 1.0f;
-#pragma unroll
-  for (int i = 0; i < S::kEach; ++i) {
-    v[i] *= scale * norm[column + i];
-    const float other = __shfl_xor_sync(0xffffffffu, v[i], S::kLanes / 2);
-    v[i] = v[i] * cosine[angle + i] + sign * other * sine[angle + i];
-  }
-}
-
-// Stores one key or value of the cache and leaves in `v` what the cache then holds. All lanes call; `writes` of them,
-// which hold the whole vector, store.
-template <int kDim, typename Element>
-__device__ void store_position(const CacheLayer<Element>& layer, std::int64_t at, bool writes,
-                               float (&v)[DecodeShape<kDim, Element>::kEach]) {
-  using S = DecodeShape<kDim, Element>;
-  const int column = threadIdx.x % S::kLanes * S::kEach;
-  uint4 word;
-  if constexpr (sizeof(Element) == 1) {
-    float largest = 0;
-#pragma unroll
-    for (int i = 0; i < S::kEach; ++i) largest = fmaxf(largest, fabsf(v[i]));
-#pragma unroll
-    for (int offset = S::kLanes / 2; offset > 0; offset /= 2) {
-      largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
-    }
-    const float scale = fp8_scale(largest), inverse = 1.0f / scale;
-#pragma unroll
-    for (int i = 0; i < S::kEach; ++i) v[i] *= inverse;
-    word = narrow_fp8(v);
-    widen_word<Element>(word, v);
-#pragma unroll
-    for (int i = 0; i < S::kEach; ++i) v[i] *= scale;
-    if (writes && column == 0) layer.scales[at / kDim] = scale;
-  } else {
-    word = narrow8(v);
-    widen_word<Element>(word, v);
-  }
-  if (writes) *reinterpret_cast<uint4*>(layer.elements + at + column) = word;
-}
-
 // Where the results of several splits wait for each other.
 struct Parts {
   float* out;        // [n_sequences, n_heads, n_splits, kDim], not divided by the total
@@ -244,7 +169,7 @@ __device__ void combine(const Parts& parts, std::int64_t first_head, int n_used,
     }
 #pragma unroll
     for (int i = 0; i < kMaxSplits / kWarp; ++i) {
-      const float scale = exp2f(part[i].x - largest);
+      const float scale = fast_exp2(part[i].x - largest);
       scales[warp][lane + i * kWarp] = scale;
       total += scale * part[i].y;
     }
@@ -274,8 +199,8 @@ __device__ void append_and_attend(const DecodeCall<Element>& call, const Bf16* r
   load_head<S>(row + (call.n_heads + kv_head) * kDim, key);
   load_head<S>(row + (call.n_heads + call.layout.n_kv_heads + kv_head) * kDim, value);
   normalise_and_rotate<kDim, S>(call.k_norm, call.eps, cosine, sine, key);
-  store_position<kDim, Element>(call.layer, at, writes, key);
-  store_position<kDim, Element>(call.layer, at + call.layout.value_offset(), writes, value);
+  store_vector<kDim, Element>(call.layer, at, writes, key);
+  store_vector<kDim, Element>(call.layer, at + call.layout.value_offset(), writes, value);
 #pragma unroll
   for (int head = 0; head < kGroup; ++head) {
     float sum = 0;
@@ -333,7 +258,8 @@ __device__ void write_partials(Partial<kEach> (&partial)[kGroup], std::int64_t f
 
 //   grid (n_splits, n_kv_heads, n_sequences)
 template <int kDim, int kGroup, typename Element>
-__global__ __launch_bounds__(kWarps* kWarp) void split_kernel(DecodeCall<Element> call, Parts parts, Upcoming upcoming) {
+__global__ __launch_bounds__(kWarps* kWarp) void split_kernel(DecodeCall<Element> call, Parts parts,
+                                                              Upcoming upcoming) {
   using S = DecodeShape<kDim, Element>;
   let_next_start();
   prefetch_share(upcoming);
@@ -402,8 +328,8 @@ void launch(Context& context, const DecodeCall<Element>& call) {
                     context.counters(static_cast<std::int64_t>(call.n_sequences) * n_kv_heads)};
   const dim3 grid(static_cast<unsigned>(n_splits), static_cast<unsigned>(n_kv_heads),
                   static_cast<unsigned>(call.n_sequences));
-  launch_overlapped(context, "decode attention", grid, kWarps * kWarp, split_kernel<kDim, kGroup, Element>, call,
-                    parts, context.upcoming_weights());
+  launch_overlapped(context, "decode attention", grid, kWarps * kWarp, split_kernel<kDim, kGroup, Element>, call, parts,
+                    upcoming_for(context, call.n_sequences));
 }
 
 template <int kDim, typename Element>

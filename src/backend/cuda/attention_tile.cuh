@@ -1,7 +1,7 @@
 // Attention of a tile of 64 queries over any number of keys on the matrix units: one block of four warps, 16 queries
-// a warp, keys in tiles of 64, softmax carried from tile to tile. No score matrix in memory. Query heads that share keys
-// may share a block: each fragment of keys and values that a warp loads from shared memory then serves kHeads products.
-// Source: arXiv:2205.14135 (FlashAttention).
+// a warp, keys in tiles of 64, softmax carried from tile to tile. No score matrix in memory. Query heads that share
+// keys may share a block: each fragment of keys and values that a warp loads from shared memory then serves kHeads
+// products. Source: arXiv:2205.14135 (FlashAttention).
 #pragma once
 
 #include "backend/cuda/cuda_error.h"
@@ -31,8 +31,8 @@ struct QueryTile {
   float scale;  // of scores, times log2(e)
 };
 
-/// One warp's running softmax over its 16 queries of kHeads heads. A lane holds, of queries lane / 4 and lane / 4 + 8, two
-/// neighbouring columns of every eight.
+/// One warp's running softmax over its 16 queries of kHeads heads. A lane holds, of queries lane / 4 and lane / 4 + 8,
+/// two neighbouring columns of every eight.
 template <int kDim, int kHeads>
 struct WarpState {
   float out[kHeads][kDim / 8][4];
@@ -118,18 +118,19 @@ __device__ void softmax_step(float scale, int head, float (&scores)[kStepKeys / 
     largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
     largest = fmaxf(largest * scale, state.largest[head][half]);
     const float base = largest == -INFINITY ? 0.0f : largest;
-    const float rescale = exp2f(state.largest[head][half] - base);
+    const float rescale = fast_exp2(state.largest[head][half] - base);
     state.largest[head][half] = largest;
     float total = 0;
 #pragma unroll
     for (int n = 0; n < kStepKeys / 8; ++n) {
 #pragma unroll
       for (int i = 2 * half; i < 2 * half + 2; ++i) {
-        scores[n][i] = exp2f(fmaf(scores[n][i], scale, -base));
+        scores[n][i] = fast_exp2(fmaf(scores[n][i], scale, -base));
         total += scores[n][i];
       }
     }
     state.total[head][half] = state.total[head][half] * rescale + total;
+    if (__all_sync(0xffffffffu, rescale == 1.0f)) continue;  // largest scores are found early
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
       state.out[head][n][2 * half] *= rescale;

@@ -94,8 +94,8 @@ void Context::upload(const void* host, void* device, std::size_t bytes) {
   check(cudaMemcpyAsync(device, source, bytes, cudaMemcpyHostToDevice, stream_), "copy to the GPU");
 }
 
-// The next place if it is free and large enough; else a new one, or when there are enough of them that one all the same,
-// and the copy stream waits.
+// The next place if it is free and large enough; else a new one, or when there are enough of them that one all the
+// same, and the copy stream waits.
 Context::Aside& Context::free_aside(std::size_t bytes) {
   if (next_aside_ == aside_.size()) next_aside_ = 0;
   const bool fits = !aside_.empty() && aside_[next_aside_].memory.bytes() >= bytes;
@@ -106,9 +106,10 @@ Context::Aside& Context::free_aside(std::size_t bytes) {
   }
   Aside& aside = aside_[next_aside_++];
   if (!fits) {
-    aside_bytes_ += bytes - aside.memory.bytes();
+    aside_bytes_ -= aside.memory.bytes();
     aside.memory = DeviceMemory();  // waits for copies that still use it
     aside.memory = DeviceMemory(bytes);
+    aside_bytes_ += bytes;
   }
   aside.consumed.hold(copy_stream_);
   return aside;

@@ -2,10 +2,10 @@
 // graphs.
 //
 // Stream plan: one stream of operations. Those of one thread run in the order of their calls; calls of several threads
-// queue up behind the lock, each operation as a whole, so scratch memory needs one owner only. Small copies to the GPU go
-// through page-locked memory on the same stream; large ones (samples) go to memory of their own on a second stream while
-// earlier operations still run, and from there to their place. Copies back wait for the stream or, in a ReadQueue, for an
-// event.
+// queue up behind the lock, each operation as a whole, so scratch memory needs one owner only. Small copies to the GPU
+// go through page-locked memory on the same stream; large ones (samples) go to memory of their own on a second stream
+// while earlier operations still run, and from there to their place. Copies back wait for the stream or, in a
+// ReadQueue, for an event.
 #pragma once
 
 #include <array>
@@ -83,8 +83,8 @@ class Context {
   /// Zeros at first, and again after every kernel that uses it: n counters.
   unsigned* counters(std::int64_t n);
 
-  /// A product reads these weights now. Decode steps read the same ones in the same order, so what follows is known from
-  /// the step before.
+  /// A product reads these weights now. Decode steps read the same ones in the same order, so what follows is known
+  /// from the step before.
   void use_weights(const void* data, std::size_t bytes);
   /// Weights are about to be freed: nothing prefetches them from now on.
   void forget_weights();

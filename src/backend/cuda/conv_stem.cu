@@ -3,7 +3,8 @@
 //
 //   1  one input channel: computed directly
 //   2  patches of nine taps are copied side by side, [positions, 9 * channels], and one product does the rest
-//   3  like 2; the last step also turns the result so that one column (time) is a row of y
+//   3  like 2, bias and GELU of 2 on the way; the last step also turns the result so that one column (time) is a row of
+//   y
 #include <algorithm>
 
 #include "backend/cuda/cuda_backend.h"
@@ -71,7 +72,9 @@ __global__ void first_conv_kernel(const float* x, Plane in, Plane out, const flo
 }
 
 //   x [chunks, in.height, in.width, channels]    patches [chunks * out positions, 9 * channels]; one position a block
-__global__ void patches_kernel(const Bf16* x, Plane in, Plane out, int channels, Bf16* patches) {
+// With a bias, x is a product that still lacks bias and GELU.
+template <bool kFinish>
+__global__ void patches_kernel(const Bf16* x, Plane in, Plane out, int channels, const float* bias, Bf16* patches) {
   const int n_positions = out.height * out.width, groups = channels / 8;
   const std::int64_t chunk = blockIdx.x / n_positions;
   const int position = blockIdx.x % n_positions;
@@ -82,20 +85,16 @@ __global__ void patches_kernel(const Bf16* x, Plane in, Plane out, int channels,
     const int tap = job / groups, group = job % groups, r = row + tap / 3, c = column + tap % 3;
     const bool inside = r >= 0 && r < in.height && c >= 0 && c < in.width;
     const std::int64_t at = (static_cast<std::int64_t>(r) * in.width + c) * channels + group * 8;
-    to[job] = inside ? *reinterpret_cast<const uint4*>(plane + at) : make_uint4(0, 0, 0, 0);
-  }
-}
-
-//   y [n / channels, channels] bf16 = gelu(y + bias), eight elements a thread
-__global__ void bias_gelu_kernel(Bf16* y, const float* bias, int channels, std::int64_t n) {
-  const std::int64_t at = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8;
-  if (at >= n) return;
-  float v[8];
-  widen8(*reinterpret_cast<const uint4*>(y + at), v);
-  const int channel = static_cast<int>(at % channels);
+    uint4 word = inside ? *reinterpret_cast<const uint4*>(plane + at) : make_uint4(0, 0, 0, 0);
+    if (kFinish && inside) {
+      float v[8];
+      widen8(word, v);
 #pragma unroll
-  for (int i = 0; i < 8; ++i) v[i] = gelu(v[i] + bias[channel + i]);
-  *reinterpret_cast<uint4*>(y + at) = narrow8(v);
+      for (int i = 0; i < 8; ++i) v[i] = gelu(v[i] + bias[group * 8 + i]);
+      word = narrow8(v);
+    }
+    to[job] = word;
+  }
 }
 
 //   x [chunks, height, width, channels]    y [chunks * width, channels * height] = gelu(x + bias), turned
@@ -116,8 +115,7 @@ __global__ void turn_kernel(const Bf16* x, Plane plane, const float* bias, int c
 
 // Memory for the patches of a pass: enough rows to fill the machine, and few enough that one recording needs little.
 std::int64_t chunks_per_pass(std::int64_t n_chunks, std::int64_t patch_bytes) {
-  const std::int64_t budget =
-      std::clamp(n_chunks * patch_bytes / 8, std::int64_t{64} << 20, std::int64_t{256} << 20);
+  const std::int64_t budget = std::clamp(n_chunks * patch_bytes / 8, std::int64_t{64} << 20, std::int64_t{256} << 20);
   return std::clamp<std::int64_t>(budget / patch_bytes, 1, n_chunks);
 }
 
@@ -139,26 +137,21 @@ void CudaBackend::conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorVi
   Bf16* planes = context_.scratch<Bf16>(Scratch::kConv, pass * first.positions() * channels);
   Bf16* patches = context_.scratch<Bf16>(Scratch::kPatches, pass * second.positions() * 9 * channels);
   Bf16* result = context_.scratch<Bf16>(Scratch::kConvOut, pass * second.positions() * channels);
-  // A product over patches of `from`, without bias and GELU.
-  const auto convolve = [&](const Bf16* from, Plane before, Plane after, std::int64_t n, int conv, Bf16* to) {
-    const std::int64_t rows = n * after.positions();
-    patches_kernel<<<static_cast<unsigned>(rows), kThreads, 0, context_.stream()>>>(from, before, after, channels,
-                                                                                    patches);
-    multiply({.x = patches, .y = to, .rows = rows}, *stem.rest[conv]);
-  };
+  const auto bias = [&](int conv) { return stem.bias[conv].as<float>(); };
   for (std::int64_t begin = 0; begin < n_chunks; begin += pass) {
     const std::int64_t n = std::min(pass, n_chunks - begin);
     const dim3 grid(blocks_for(first.positions(), kFirstPositions), static_cast<unsigned>(n));
     first_conv_kernel<<<grid, first_threads, 0, context_.stream()>>>(x.as<float>() + begin * in.positions(), in, first,
-                                                                     stem.first.as<float>(), stem.bias[0].as<float>(),
-                                                                     channels, planes);
-    convolve(planes, first, second, n, 0, result);
-    const std::int64_t elements = n * second.positions() * channels;
-    bias_gelu_kernel<<<blocks_for(elements / 8, kThreads), kThreads, 0, context_.stream()>>>(
-        result, stem.bias[1].as<float>(), channels, elements);
-    convolve(result, second, third, n, 1, planes);
+                                                                     stem.first.as<float>(), bias(0), channels, planes);
+    const std::int64_t second_rows = n * second.positions(), third_rows = n * third.positions();
+    patches_kernel<false><<<static_cast<unsigned>(second_rows), kThreads, 0, context_.stream()>>>(
+        planes, first, second, channels, nullptr, patches);
+    multiply({.x = patches, .y = result, .rows = second_rows}, *stem.rest[0]);
+    patches_kernel<true><<<static_cast<unsigned>(third_rows), kThreads, 0, context_.stream()>>>(
+        result, second, third, channels, bias(1), patches);
+    multiply({.x = patches, .y = planes, .rows = third_rows}, *stem.rest[1]);
     turn_kernel<<<static_cast<unsigned>(n * third.width), kThreads, 0, context_.stream()>>>(
-        planes, third, stem.bias[2].as<float>(), channels, y.as<Bf16>() + begin * third.width * y.cols());
+        planes, third, bias(2), channels, y.as<Bf16>() + begin * third.width * y.cols());
     check_launch("conv_stem");
   }
 }

@@ -189,8 +189,8 @@ void expect_close_fp8(const Floats& got, const Floats& expected, const std::stri
   EXPECT_LE(std::sqrt(error / size), kFp8RelativeTol) << what;
 }
 
-// Lengths on both sides of pages, tiles and splits; numbers of sequences on both sides of the skinny kernels' limit. What a
-// step appends is read by the next.
+// Lengths on both sides of pages, tiles and splits; numbers of sequences on both sides of the skinny kernels' limit.
+// What a step appends is read by the next.
 TEST_F(CudaAttentionTest, FusedDecodeStepsAgreeWithReference) {
   for (DType dtype : {DType::kBf16, DType::kF8E4M3}) {
     for (const Model& model : {Model{4, 2, 64, 64}, {16, 8, 128, 64}, {3, 3, 64, 128}, {8, 2, 128, 64}}) {

@@ -45,8 +45,8 @@ class CudaConvStem final : public ConvStemWeight {
   DeviceMemory bias[3];                 ///< [channels] f32
 };
 
-/// [layer][page][kv_head][keys, values][slot][head_dim] bf16 or fp8: the positions of one head in a page are contiguous.
-/// Fp8 has scales [layer][page][kv_head][keys, values][slot] f32 besides.
+/// [layer][page][kv_head][keys, values][slot][head_dim] bf16 or fp8: the positions of one head in a page are
+/// contiguous. Fp8 has scales [layer][page][kv_head][keys, values][slot] f32 besides.
 class CudaKvCache final : public KvCache {
  public:
   explicit CudaKvCache(const KvCacheShape& shape);

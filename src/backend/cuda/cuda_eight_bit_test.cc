@@ -59,7 +59,8 @@ TEST_F(CudaEightBitTest, HoldsWhatTheReferenceHolds) {
         if (std::abs(found[i] - expected[i]) > 1e-5f) ++n_off;
       }
       EXPECT_LE(n_off, found.size() / 50) << name_of(format, size);
-      EXPECT_LE(gpu->bytes(), static_cast<std::size_t>(size[0] * size[1]) * 17 / 16 + static_cast<std::size_t>(size[0]) * 4);
+      EXPECT_LE(gpu->bytes(),
+                static_cast<std::size_t>(size[0] * size[1]) * 17 / 16 + static_cast<std::size_t>(size[0]) * 4);
     }
   }
 }

@@ -1,5 +1,5 @@
-// See eight_bit.h. The q8 format is the CPU's: symmetric, blocks of 32 of a row, scale = largest magnitude / 127 rounded
-// to f16, codes rounded to nearest.
+// See eight_bit.h. The q8 format is the CPU's: symmetric, blocks of 32 of a row, scale = largest magnitude / 127
+// rounded to f16, codes rounded to nearest.
 #include "backend/cuda/eight_bit.h"
 #include "backend/cuda/kernel_util.cuh"
 #include "backend/cuda/launch.h"
@@ -94,7 +94,8 @@ void launch_widen(Context& context, const CudaLinear& w, std::int64_t first_row,
 void encode_rows(Context& context, const Bf16* values, std::int64_t first_row, std::int64_t n_rows, CudaLinear& w) {
   const std::int64_t in = w.in_features(), n = n_rows * in, begin = first_row * in;
   if (w.format == CudaFormat::kFp8) {
-    return encode_activations(context, values, n_rows, in, w.weight.as<Fp8>() + begin, w.scales.as<float>() + first_row);
+    return encode_activations(context, values, n_rows, in, w.weight.as<Fp8>() + begin,
+                              w.scales.as<float>() + first_row);
   }
   encode_q8_kernel<<<blocks_for(n, kThreads), kThreads, 0, context.stream()>>>(
       values, n, w.weight.as<std::int8_t>() + begin, w.scales.as<__half>() + begin / kScaleBlock);

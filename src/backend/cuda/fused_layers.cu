@@ -46,20 +46,20 @@ void CudaBackend::norm_attention(ConstTensorView x, const RmsNorm& norm, const Q
   const KvCacheShape& shape = cache.shape();
   const auto run = [&](auto element) {
     using Element = decltype(element);
-    decode_attention<Element>(
-        context_, {.qkv = qkv.as<Bf16>(),
-                   .q_norm = p.q_norm.as<float>(),
-                   .k_norm = p.k_norm.as<float>(),
-                   .cosine = p.rope_cos.as<float>(),
-                   .sine = p.rope_sin.as<float>(),
-                   .eps = p.eps,
-                   .layer = paged.layer<Element>(p.layer),
-                   .tables = locate_tables(tables_of(batch), batch),
-                   .layout = paged.layout(),
-                   .n_sequences = static_cast<int>(batch.n_sequences()),
-                   .n_heads = static_cast<int>(y.cols() / shape.head_dim),
-                   .scale = static_cast<float>(M_LOG2E / std::sqrt(static_cast<double>(shape.head_dim))),
-                   .y = y.as<Bf16>()});
+    decode_attention<Element>(context_,
+                              {.qkv = qkv.as<Bf16>(),
+                               .q_norm = p.q_norm.as<float>(),
+                               .k_norm = p.k_norm.as<float>(),
+                               .cosine = p.rope_cos.as<float>(),
+                               .sine = p.rope_sin.as<float>(),
+                               .eps = p.eps,
+                               .layer = paged.layer<Element>(p.layer),
+                               .tables = locate_tables(tables_of(batch), batch),
+                               .layout = paged.layout(),
+                               .n_sequences = static_cast<int>(batch.n_sequences()),
+                               .n_heads = static_cast<int>(y.cols() / shape.head_dim),
+                               .scale = static_cast<float>(M_LOG2E / std::sqrt(static_cast<double>(shape.head_dim))),
+                               .y = y.as<Bf16>()});
   };
   if (paged.holds_fp8()) return run(Fp8{});
   run(Bf16{});

@@ -48,6 +48,13 @@ __device__ inline float gelu(float v) {
   return 0.5f * v * (1.0f + copysignf(erf_x, v));
 }
 
+/// 2^v; results too small for a normal number become 0.
+__device__ inline float fast_exp2(float v) {
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(v));
+  return result;
+}
+
 __device__ inline float silu(float v) { return v / (1.0f + __expf(-v)); }
 
 __device__ inline float warp_sum(float v) {

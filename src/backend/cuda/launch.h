@@ -7,9 +7,9 @@
 
 namespace qasr::cuda {
 
-/// Weights worth fetching by a kernel in front of a product: with many rows the product is not limited by them.
+/// Weights worth fetching by a kernel in front of a product: with many rows memory is busy already.
 inline Upcoming upcoming_for(const Context& context, std::int64_t rows) {
-  constexpr std::int64_t kManyRows = 512;
+  constexpr std::int64_t kManyRows = 16;
   return rows <= kManyRows ? context.upcoming_weights() : Upcoming{};
 }
 

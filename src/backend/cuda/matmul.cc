@@ -49,9 +49,7 @@ constexpr int kFirstVersionWithScales = 120900;
 
 cudaDataType_t input_type(const Product& p) { return p.x_scales == nullptr ? CUDA_R_16BF : CUDA_R_8F_E4M3; }
 // Products of codes take no f32 bias.
-cudaDataType_t bias_type(const Product& p) {
-  return p.f32_output && p.x_scales == nullptr ? CUDA_R_32F : CUDA_R_16BF;
-}
+cudaDataType_t bias_type(const Product& p) { return p.f32_output && p.x_scales == nullptr ? CUDA_R_32F : CUDA_R_16BF; }
 std::int64_t stride_of(const Product& p) { return p.y_stride == 0 ? p.out : p.y_stride; }
 
 }  // namespace
@@ -92,8 +90,7 @@ std::size_t Matmul::library_version() const { return cublaslt().version(); }
 Matmul::~Matmul() { cublaslt().destroy(handle_); }
 
 Matmul::Plan& Matmul::plan_of(const Product& p) {
-  const Key key{p.rows,       p.out,        p.in,                p.y_stride,
-                p.f32_output, p.accumulate, p.bias != nullptr, p.x_scales != nullptr};
+  const Key key{p.rows, p.out, p.in, p.y_stride, p.f32_output, p.accumulate, p.bias != nullptr, p.x_scales != nullptr};
   const auto found = plans_.find(key);
   if (found != plans_.end()) return found->second;
   if (plans_.size() >= kMaxPlans) plans_.clear();

@@ -1,7 +1,7 @@
 // Where the keys and values of one KV head of one sequence are in the paged cache.
 //
-// Its elements are bf16 or fp8 (e4m3). With the latter a key or value of one head is codes and one f32 scale, the largest
-// magnitude over 448.
+// Its elements are bf16 or fp8 (e4m3). With the latter a key or value of one head is codes and one f32 scale, the
+// largest magnitude over 448.
 #pragma once
 
 #include <cuda_bf16.h>

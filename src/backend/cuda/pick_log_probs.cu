@@ -22,7 +22,8 @@ __device__ SoftmaxSum merge(SoftmaxSum a, SoftmaxSum b) {
 __device__ SoftmaxSum warp_merge(SoftmaxSum sum) {
 #pragma unroll
   for (int offset = kWarp / 2; offset > 0; offset /= 2) {
-    sum = merge(sum, {__shfl_xor_sync(0xffffffffu, sum.largest, offset), __shfl_xor_sync(0xffffffffu, sum.total, offset)});
+    sum = merge(sum,
+                {__shfl_xor_sync(0xffffffffu, sum.largest, offset), __shfl_xor_sync(0xffffffffu, sum.total, offset)});
   }
   return sum;
 }

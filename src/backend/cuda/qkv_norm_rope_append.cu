@@ -1,6 +1,7 @@
-// Queries, keys and values of new rows: one product, then a warp per head normalises, rotates and stores it.
+// Queries, keys and values of new rows: one product, then some lanes per head normalise, rotate and store it.
 #include "backend/cuda/batch_tables.h"
 #include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/head_lanes.cuh"
 #include "backend/cuda/kernel_util.cuh"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/paged_keys.cuh"
@@ -25,90 +26,40 @@ struct AppendArguments {
   Bf16* q;  // [rows, n_heads, kDim]
 };
 
-// The kEach neighbouring bf16 of a lane at once.
-template <int kEach>
-__device__ void load_each(const Bf16* from, float (&v)[kEach]) {
-  static_assert(kEach == 1 || kEach == 2);
-  if constexpr (kEach == 2) {
-    const float2 pair = __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(from));
-    v[0] = pair.x, v[1] = pair.y;
-  } else {
-    v[0] = __bfloat162float(*from);
-  }
-}
-
-template <int kEach>
-__device__ void store_each(const float (&v)[kEach], Bf16* to) {
-  if constexpr (kEach == 2) {
-    *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(v[0], v[1]);
-  } else {
-    *to = __float2bfloat16(v[0]);
-  }
-}
-
-// A lane holds kDim / 64 neighbouring elements of the lower half of a head and their partners in the upper half.
+// Several heads a warp.
 template <int kDim, typename Element>
 __global__ __launch_bounds__(kWarps* kWarp) void append_kernel(AppendArguments<Element> a) {
-  constexpr int kEach = kDim / 64, kHalf = kDim / 2;
+  using S = HeadLanes<kDim, Element>;
   let_next_start();
   wait_for_inputs();
-  const int at = threadIdx.x % kWarp * kEach, n_kv = a.layout.n_kv_heads, n_all = a.n_heads + 2 * n_kv;
-  const int job = blockIdx.x * kWarps + threadIdx.x / kWarp;
-  if (job >= a.n_rows * n_all) return;
-  const int row = job / n_all, head = job % n_all;
-  const bool is_query = head < a.n_heads, is_value = head >= a.n_heads + n_kv;
-
-  float low[kEach], high[kEach];
-  const Bf16* from = a.qkv + static_cast<std::int64_t>(job) * kDim + at;
-  load_each(from, low);
-  load_each(from + kHalf, high);
+  const int n_kv = a.layout.n_kv_heads, n_all = a.n_heads + 2 * n_kv, n_jobs = a.n_rows * n_all;
+  const int own = (blockIdx.x * kWarps * kWarp + threadIdx.x) / S::kLanes, job = min(own, n_jobs - 1);
+  const int row = job / n_all, head = job % n_all, column = threadIdx.x % S::kLanes * S::kEach;
+  const bool is_query = head < a.n_heads, is_value = head >= a.n_heads + n_kv, writes = own < n_jobs;
+  float v[S::kEach], rotated[S::kEach];
+  load_head<S>(a.qkv + static_cast<std::int64_t>(job) * kDim, v);
   const int sequence = a.tables.row_sequence[row];
   const int position = a.tables.n_past[sequence] + row - a.tables.row_begin[sequence];
+  const std::int64_t angles = static_cast<std::int64_t>(position) * (kDim / 2);
+#pragma unroll
+  for (int i = 0; i < S::kEach; ++i) rotated[i] = v[i];
+  normalise_and_rotate<kDim, S>(is_query ? a.q_norm : a.k_norm, a.eps, a.cosine + angles, a.sine + angles, rotated);
   if (!is_value) {
-    float squares = 0;
 #pragma unroll
-    for (int i = 0; i < kEach; ++i) squares += low[i] * low[i] + high[i] * high[i];
-    const float scale = rsqrtf(warp_sum(squares) / kDim + a.eps);
-    const float* norm = is_query ? a.q_norm : a.k_norm;
-#pragma unroll
-    for (int i = 0; i < kEach; ++i) {
-      const float x = low[i] * scale * norm[at + i], y = high[i] * scale * norm[kHalf + at + i];
-      const float c = a.cosine[static_cast<std::int64_t>(position) * kHalf + at + i];
-      const float s = a.sine[static_cast<std::int64_t>(position) * kHalf + at + i];
-      low[i] = x * c - y * s;
-      high[i] = y * c + x * s;
-    }
+    for (int i = 0; i < S::kEach; ++i) v[i] = rotated[i];
   }
-  if (is_query) {
-    Bf16* to = a.q + (static_cast<std::int64_t>(row) * a.n_heads + head) * kDim + at;
-    store_each(low, to);
-    store_each(high, to + kHalf);
-    return;
-  }
-  const int kv_head = (head - a.n_heads) % n_kv;
   const std::int32_t* pages = a.tables.pages + a.tables.page_begin[sequence];
-  const std::int64_t place =
-      a.layout.key_at(pages, kv_head, position) + (is_value ? a.layout.value_offset() : 0);
-  Element* to = a.layer.elements + place + at;
-  if constexpr (sizeof(Element) == 2) {
-    store_each(low, to);
-    store_each(high, to + kHalf);
-  } else {
-    float largest = 0;
+  const int kv_head = max(head - a.n_heads, 0) % n_kv;
+  const std::int64_t place = a.layout.key_at(pages, kv_head, position) + (is_value ? a.layout.value_offset() : 0);
+  if (is_query && writes) {
+    uint4* to = reinterpret_cast<uint4*>(a.q + (static_cast<std::int64_t>(row) * a.n_heads + head) * kDim + column);
 #pragma unroll
-    for (int i = 0; i < kEach; ++i) largest = fmaxf(largest, fmaxf(fabsf(low[i]), fabsf(high[i])));
-#pragma unroll
-    for (int offset = kWarp / 2; offset > 0; offset /= 2) {
-      largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
+    for (int word = 0; word < S::kEach / 8; ++word) {
+      to[word] = make_uint4(pack_bf16(v[word * 8], v[word * 8 + 1]), pack_bf16(v[word * 8 + 2], v[word * 8 + 3]),
+                            pack_bf16(v[word * 8 + 4], v[word * 8 + 5]), pack_bf16(v[word * 8 + 6], v[word * 8 + 7]));
     }
-    const float scale = fp8_scale(largest), inverse = 1.0f / scale;
-#pragma unroll
-    for (int i = 0; i < kEach; ++i) {
-      to[i].code = __nv_cvt_float_to_fp8(low[i] * inverse, __NV_SATFINITE, __NV_E4M3);
-      to[kHalf + i].code = __nv_cvt_float_to_fp8(high[i] * inverse, __NV_SATFINITE, __NV_E4M3);
-    }
-    if (at == 0) a.layer.scales[place / kDim] = scale;
   }
+  store_vector<kDim, Element>(a.layer, place, writes && !is_query, v);
 }
 
 }  // namespace
@@ -125,7 +76,6 @@ void CudaBackend::qkv_norm_rope_append(ConstTensorView x, const QkvNormRope& p, 
   linear(x, *p.qkv, qkv, {});
   const auto& paged = static_cast<const CudaKvCache&>(cache);
   const int head_dim = cache.shape().head_dim;
-  const unsigned blocks = blocks_for(x.rows() * (width / head_dim), kWarps);
   const auto run = [&](auto element) {
     using Element = decltype(element);
     const AppendArguments<Element> arguments{.qkv = qkv.as<Bf16>(),
@@ -140,6 +90,8 @@ void CudaBackend::qkv_norm_rope_append(ConstTensorView x, const QkvNormRope& p, 
                                              .layout = paged.layout(),
                                              .layer = paged.layer<Element>(p.layer),
                                              .q = q.as<Bf16>()};
+    const std::int64_t n_threads = x.rows() * width / kWordElements<Element>;
+    const unsigned blocks = blocks_for(n_threads, kWarps * kWarp);
     launch_overlapped(context_, "qkv_norm_rope_append", blocks, kWarps * kWarp,
                       head_dim == 64 ? append_kernel<64, Element> : append_kernel<128, Element>, arguments);
   };

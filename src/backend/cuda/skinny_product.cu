@@ -1,5 +1,5 @@
-// See skinny_product.h. A warp computes kOutputs rows of the weight matrix against all rows of x: a lane reads 16 bytes of
-// every 512 of a row, several loads ahead of their use; lanes are summed at the end. x lies in shared memory.
+// See skinny_product.h. A warp computes kOutputs rows of the weight matrix against all rows of x: a lane reads 16 bytes
+// of every 512 of a row, several loads ahead of their use; lanes are summed at the end. x lies in shared memory.
 #include "backend/cuda/kernel_util.cuh"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/skinny_product.h"
@@ -213,7 +213,9 @@ Upcoming upcoming_after(Context& context, const CudaLinear& w) {
   return context.upcoming_weights();
 }
 
-std::size_t row_bytes(int n_rows, int in) { return static_cast<std::size_t>(n_rows) * static_cast<std::size_t>(in) * 2; }
+std::size_t row_bytes(int n_rows, int in) {
+  return static_cast<std::size_t>(n_rows) * static_cast<std::size_t>(in) * 2;
+}
 
 /// Calls f with the number of rows to compute as a constant.
 template <typename F>
@@ -229,8 +231,8 @@ void launch_linear(Context& context, const Rows& x, int n_rows, const CudaLinear
   const std::int64_t busy_warps = 8LL * context.n_multiprocessors();
   const auto run = [&](int outputs, auto kernel) {
     const unsigned blocks = blocks_for(ceil_div(out, outputs), kWarps);
-    launch_overlapped_shared(context, "linear", blocks, kWarps * kWarp, row_bytes(n_rows, in), kernel, x, n_rows, codes_of<Code>(w), in, out, finish,
-                             upcoming_after(context, w));
+    launch_overlapped_shared(context, "linear", blocks, kWarps * kWarp, row_bytes(n_rows, in), kernel, x, n_rows,
+                             codes_of<Code>(w), in, out, finish, upcoming_after(context, w));
   };
   if (out >= 4 * busy_warps) {
     run(4, linear_kernel<kRows, 4, Rows, Code>);
@@ -244,9 +246,8 @@ void launch_linear(Context& context, const Rows& x, int n_rows, const CudaLinear
 template <typename Rows>
 void launch_linear_codes(Context& context, const Rows& x, int n_rows, const CudaLinear& w, const Finish& finish) {
   with_codes(w, [&](auto code) {
-    with_rows(n_rows, [&](auto rows) {
-      launch_linear<decltype(rows)::value, decltype(code)>(context, x, n_rows, w, finish);
-    });
+    with_rows(n_rows,
+              [&](auto rows) { launch_linear<decltype(rows)::value, decltype(code)>(context, x, n_rows, w, finish); });
   });
 }
 
@@ -256,8 +257,8 @@ void launch_gate_up(Context& context, const Rows& x, int n_rows, const CudaLinea
   with_codes(w, [&](auto code) {
     with_rows(n_rows, [&](auto rows) {
       launch_overlapped_shared(context, "gate_up_silu", blocks_for(ceil_div(d_ff, 2), kWarps), kWarps * kWarp,
-                               row_bytes(n_rows, in), gate_up_kernel<decltype(rows)::value, Rows, decltype(code)>, x, n_rows,
-                        codes_of<decltype(code)>(w), in, d_ff, y, upcoming_after(context, w));
+                               row_bytes(n_rows, in), gate_up_kernel<decltype(rows)::value, Rows, decltype(code)>, x,
+                               n_rows, codes_of<decltype(code)>(w), in, d_ff, y, upcoming_after(context, w));
     });
   });
 }

@@ -58,14 +58,22 @@ void upload_bf16(Context& context, const HostTensor& tensor, Bf16* to) {
 void upload_codes(Context& context, const HostTensor& matrix, std::int64_t first_row, CudaLinear& w) {
   constexpr std::int64_t kPartBytes = std::int64_t{16} << 20;
   const std::int64_t in = matrix.shape[1], most = std::max<std::int64_t>(kPartBytes / (in * 2), 1);
-  const std::size_t row_bytes = static_cast<std::size_t>(in) * dtype_bytes(matrix.dtype);
+  std::vector<float> values;
+  DType dtype = matrix.dtype;
+  std::span<const std::byte> bytes = matrix.bytes;
+  if (bytes.size() != static_cast<std::size_t>(matrix.shape.elements()) * dtype_bytes(dtype)) {  // no plain array
+    values = widen(matrix);
+    dtype = DType::kF32;
+    bytes = std::as_bytes(std::span(values));
+  }
+  const std::size_t row_bytes = static_cast<std::size_t>(in) * dtype_bytes(dtype);
   for (std::int64_t row = 0; row < matrix.shape[0]; row += most) {
     const std::int64_t n = std::min(most, matrix.shape[0] - row);
-    const HostTensor part{
-        matrix.name, matrix.dtype, {n, in}, matrix.bytes.subspan(row * row_bytes, static_cast<std::size_t>(n) * row_bytes)};
-    Bf16* values = context.scratch<Bf16>(Scratch::kWidened, n * in);
-    upload_bf16(context, part, values);
-    encode_rows(context, values, first_row + row, n, w);
+    const auto part_bytes =
+        bytes.subspan(static_cast<std::size_t>(row) * row_bytes, static_cast<std::size_t>(n) * row_bytes);
+    Bf16* on_gpu = context.scratch<Bf16>(Scratch::kWidened, n * in);
+    upload_bf16(context, {matrix.name, dtype, {n, in}, part_bytes}, on_gpu);
+    encode_rows(context, on_gpu, first_row + row, n, w);
   }
 }
 
@@ -171,7 +179,8 @@ std::unique_ptr<ConvStemWeight> CudaBackend::make_conv_stem(std::span<const Host
   stem->first = upload_floats(context_, first);
   for (std::size_t conv = 0; conv < 2; ++conv) {
     const std::vector<bf16> packed = round(channels_last(widen(weights[conv + 1]), channels));
-    stem->rest[conv] = std::make_unique<CudaLinear>(context_, Shape({channels, 9 * channels}), false, CudaFormat::kBf16);
+    stem->rest[conv] =
+        std::make_unique<CudaLinear>(context_, Shape({channels, 9 * channels}), false, CudaFormat::kBf16);
     context_.upload(packed.data(), stem->rest[conv]->weight.data(), packed.size() * sizeof(bf16));
   }
   for (std::size_t conv = 0; conv < 3; ++conv) stem->bias[conv] = upload_floats(context_, widen(biases[conv]));
