@@ -1,5 +1,5 @@
 // How often the voice activity detector errs: speech missed, and other sound taken for speech, on mixtures made of
-// recordings (docs/segmentation.md). With --dump it writes what its model is fitted to (tools/fit_voice_model.py).
+// recordings (docs/transcribing.md). With --dump it writes what its model is fitted to (tools/fit_voice_model.py).
 //
 //   vad_bench --speech tests/data/heldout/*.flac [--other music/*.ogg] [--dump statistics.tsv]
 #include <CLI/CLI.hpp>
