@@ -91,5 +91,15 @@ TEST(EnergySplit, RefusesALimitOfZero) {
   }
 }
 
+TEST(EnergySplit, QuietestPointOfARegion) {
+  std::vector<float> region(16000, 0.5F);
+  std::fill_n(region.begin() + 5000, 1600, 0.1F);  // 100 ms
+  region[5700] = -0.01F;
+  region[12000] = 0.0F;  // quieter, but in loud surroundings
+  EXPECT_EQ(quietest_point(region), 5700U);
+  EXPECT_EQ(quietest_point(std::span(region).first(100)), 0U);
+  EXPECT_EQ(quietest_point(std::span(region).subspan(5650, 100)), 50U);
+}
+
 }  // namespace
 }  // namespace qasr

@@ -2,6 +2,7 @@
 #include "engine/batch_runner.h"
 
 #include <algorithm>
+#include <string>
 
 namespace qasr {
 namespace {
@@ -46,14 +47,28 @@ bool BatchRunner::make_free(int n_pages) {
   return pool_->n_free_pages() >= n_pages;
 }
 
-bool BatchRunner::admit(DecodeRun& run) {
-  if (pool_ == nullptr) {
-    pool_ = std::make_unique<KvPool>(backend_, model_.config().text, limits_.pool_positions, kv_dtype_);
-    prefixes_ = std::make_unique<PrefixCache>(backend_, *pool_, kPrefixes);
+// Where the address space is limited, less than was planned may have to do.
+void BatchRunner::make_pool(std::int64_t least_positions) {
+  for (std::int64_t n_positions = limits_.pool_positions;; n_positions /= 2) {
+    try {
+      pool_ = std::make_unique<KvPool>(backend_, model_.config().text, n_positions, kv_dtype_);
+      prefixes_ = std::make_unique<PrefixCache>(backend_, *pool_, kPrefixes);
+      return;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kOutOfMemory || n_positions / 2 < least_positions) throw;
+    }
   }
+}
+
+bool BatchRunner::admit(DecodeRun& run) {
+  if (pool_ == nullptr) make_pool(static_cast<std::int64_t>(run.prompt.size()) + run.max_tokens);
   const int tokens_left = run.max_tokens - static_cast<int>(run.ids.size());
   const int n_positions = static_cast<int>(run.n_cached_ids()) + std::min(tokens_left, kGrowthTokens);
-  if (!make_free(KvPool::pages_for(n_positions))) return false;
+  if (!make_free(KvPool::pages_for(n_positions))) {
+    if (!runs_.empty()) return false;
+    throw Error(ErrorCode::kOutOfMemory, "KV cache: a segment needs " + std::to_string(n_positions) +
+                                             " positions, there is memory for " + std::to_string(pool_->n_positions()));
+  }
   run.sequence.emplace(*pool_).reserve(n_positions);
   runs_.push_back(&run);
   (run.audio == nullptr ? to_encode_ : to_prefill_).push_back(&run);

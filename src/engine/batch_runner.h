@@ -38,6 +38,7 @@ class BatchRunner {
 
   /// Takes a run in if there are pages for what it has so far and a few tokens more. It must live until it is released
   /// or removed.
+  /// @throws Error kOutOfMemory  there would be too few pages even if it were alone
   bool admit(DecodeRun& run);
   /// Lets go of a run in whatever state, at once.
   void remove(DecodeRun& run);
@@ -76,6 +77,7 @@ class BatchRunner {
     bool is_live = false;
   };
 
+  void make_pool(std::int64_t least_positions);
   bool make_free(int n_pages);
   std::int64_t piece_rows() const { return has_live() ? limits_.live_rows_per_piece : limits_.rows_per_piece; }
   void displace(DecodeRun& run);

@@ -1,6 +1,6 @@
 #include "backend/cpu/paged_kv_cache.h"
 
-#include <cstring>
+#include <algorithm>
 
 namespace qasr::cpu {
 
@@ -62,7 +62,7 @@ void PagedKvCache::append(int layer, std::int32_t page, std::size_t kv_head, std
 void PagedKvCache::copy_page(std::int32_t from, std::int32_t to) noexcept {
   const std::size_t bytes =
       static_cast<std::size_t>(shape().n_kv_heads) * (key_elements_ + value_elements_) * element_bytes_;
-  for (int layer = 0; layer < shape().n_layers; ++layer) std::memmove(at(layer, to, 0), at(layer, from, 0), bytes);
+  for (int layer = 0; layer < shape().n_layers; ++layer) std::copy_n(at(layer, from, 0), bytes, at(layer, to, 0));
 }
 
 }  // namespace qasr::cpu

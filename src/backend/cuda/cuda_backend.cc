@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "backend/cuda/cuda_error.h"
-#include "backend/op_checks.h"
 #include "backend/registry.h"
 
 namespace qasr::cuda {
@@ -108,29 +107,6 @@ std::unique_ptr<KvCache> CudaBackend::make_kv_cache(const KvCacheShape& shape) {
   QASR_CHECK(shape.page_tokens >= 64 && std::has_single_bit(static_cast<unsigned>(shape.page_tokens)));
   const Context::Use use(context_);
   return std::make_unique<CudaKvCache>(shape);
-}
-
-std::uint64_t CudaBackend::available_bytes() const {
-  const Context::Use use(context_);
-  std::size_t free_bytes = 0, total_bytes = 0;
-  check(cudaMemGetInfo(&free_bytes, &total_bytes), "asking for free memory");
-  return free_bytes;
-}
-
-// A page lies at the same place in every layer.
-void CudaBackend::copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to) {
-  const KvCacheShape& shape = cache.shape();
-  const std::int32_t pages[] = {from, to};
-  check_indices(pages, shape.n_pages);
-  const auto& memory = static_cast<const CudaKvCache&>(cache);
-  const std::int64_t page_elements = memory.layer_elements() / shape.n_pages;
-  const Context::Use use(context_);
-  for (int layer = 0; layer < shape.n_layers; ++layer) {
-    check(cudaMemcpyAsync(memory.layer(layer) + to * page_elements, memory.layer(layer) + from * page_elements,
-                          static_cast<std::size_t>(page_elements) * sizeof(Bf16), cudaMemcpyDeviceToDevice,
-                          context_.stream()),
-          "copying a page of the KV cache");
-  }
 }
 
 void CudaBackend::run_recorded(std::span<const std::uintptr_t> key, const std::function<void()>& operations) {

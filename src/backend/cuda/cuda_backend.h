@@ -40,7 +40,6 @@ class CudaKvCache final : public KvCache {
  public:
   explicit CudaKvCache(const KvCacheShape& shape);
   Bf16* layer(int index) const { return memory_.as<Bf16>() + index * layer_elements_; }
-  std::int64_t layer_elements() const { return layer_elements_; }
 
  private:
   std::int64_t layer_elements_;
@@ -63,9 +62,6 @@ class CudaBackend final : public Backend {
   void upload(const void* host, TensorView destination) override;
   void download(ConstTensorView source, void* host) override;
   std::unique_ptr<KvCache> make_kv_cache(const KvCacheShape& shape) override;
-  std::uint64_t available_bytes() const override;
-  bool copies_kv_pages() const override { return true; }
-  void copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to) override;
   std::int64_t batch_table_size(const SequenceBatch& batch) const override;
   void upload_batch(const SequenceBatch& batch, TensorView tables) override;
 
@@ -101,12 +97,11 @@ class CudaBackend final : public Backend {
   void argmax_logits(ConstTensorView x, const LinearWeight& head, TensorView logits,
                      std::span<std::int32_t> ids) override;
   void argmax_ids(ConstTensorView x, const LinearWeight& head, TensorView logits, TensorView ids) override;
-  void pick_log_probs(ConstTensorView logits, ConstTensorView ids, TensorView log_probs) override;
 
  private:
   const std::int32_t* tables_of(const SequenceBatch& batch);
 
-  mutable Context context_;
+  Context context_;
   Matmul matmul_;
 };
 

@@ -104,24 +104,6 @@ TEST_F(CudaTest, ArgmaxAgreesWithReferenceAndTakesTheFirst) {
   }
 }
 
-TEST_F(CudaTest, PickedLogProbsAgreeWithReference) {
-  for (const auto& [rows, vocab] : {std::pair<std::int64_t, std::int64_t>{1, 8}, {3, 1024}, {5, 4099}, {64, 151936}}) {
-    const Floats logits = random_floats(static_cast<std::size_t>(rows * vocab), 5, 20.0f);
-    std::vector<std::int32_t> ids;
-    for (std::int64_t row = 0; row < rows; ++row) ids.push_back(static_cast<std::int32_t>(row * 97 % vocab));
-    const auto run = [&](Backend& backend) {
-      const Input input(backend, logits, {rows, vocab});
-      const auto memory = backend.allocate(ids.size() * 4);
-      const TensorView chosen(memory->data(), DType::kI32, {rows});
-      backend.upload(ids.data(), chosen);
-      const Output picked(backend, {rows});
-      backend.pick_log_probs(input, chosen, picked);
-      return picked.read();
-    };
-    expect_close(run(*cuda_), run(*reference_), kSumTol, std::to_string(vocab));
-  }
-}
-
 TEST_F(CudaTest, ArgmaxPassesOverNaN) {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   constexpr std::int64_t kVocab = 1000;
