@@ -56,10 +56,10 @@ class VoiceActivity {
 
   VoiceFeatures features_;
   std::vector<VoiceFrameFeatures> fresh_;
-  std::deque<Record> records_;      // around the frame to be decided
-  std::size_t first_record_ = 0;    // frame number of records_[0]
-  std::size_t n_decided_ = 0;       // frames
-  std::size_t n_activity_ = 0;      // frames whose `active` is known
+  std::deque<Record> records_;    // around the frame to be decided
+  std::size_t first_record_ = 0;  // frame number of records_[0]
+  std::size_t n_decided_ = 0;     // frames
+  std::size_t n_activity_ = 0;    // frames whose `active` is known
   std::array<float, VoiceFrameFeatures::kBands> floor_db_{};
   VoiceStatistics statistics_;
   double likelihood_ = 1, run_likelihood_ = 1;
