@@ -15,8 +15,8 @@ fixed_addresses := $(shell setarch -R true 2> /dev/null && echo setarch -R)
 
 # What runs under the sanitizers: address and undefined behaviour where bytes from outside are read, threads where
 # there are any. Names are both build targets and ctest names, but for the program itself.
-ASAN_TESTS := qasr_base_test qasr_tensor_test qasr_audio_test qasr_text_test qasr_weights_test qasr_backend_test \
-              qasr_engine_test qasr_engine_api_test cli_bad_audio cli_bad_model qasr_fuzz_replay
+ASAN_TESTS := qasr_base_test qasr_tensor_test qasr_audio_test qasr_text_test qasr_output_test qasr_weights_test \
+              qasr_backend_test qasr_engine_test qasr_engine_api_test cli_bad_audio cli_bad_model qasr_fuzz_replay
 TSAN_TESTS := qasr_base_test qasr_engine_api_test
 empty :=
 space := $(empty) $(empty)

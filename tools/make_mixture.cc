@@ -94,7 +94,8 @@ class Plan {
     if (kind == "speech") return speech(name, fields, line);
     if (!(fields >> seconds >> level)) bad_line(line);
     ++seed_;
-    if (kind == "music") return at_level(make_music(samples_of(seconds), static_cast<std::uint32_t>(std::stoul(name))), level);
+    if (kind == "music")
+      return at_level(make_music(samples_of(seconds), static_cast<std::uint32_t>(std::stoul(name))), level);
     if (kind == "noise") return at_level(noise(name, samples_of(seconds), line), level);
     bad_line(line);
   }

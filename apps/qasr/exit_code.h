@@ -7,11 +7,11 @@ namespace qasr::app {
 
 enum ExitCode : int {
   kExitOk = 0,
-  kExitInternal = 1,  ///< a bug in qasr, or results could not be written to standard output
-  kExitUsage = 2,     ///< unknown option, unknown language, value out of range
-  kExitInput = 3,     ///< a recording is missing, unreadable, not audio, or longer than the context allows
-  kExitModel = 4,     ///< the checkpoint is missing, damaged or of another kind
-  kExitDevice = 5,    ///< the machine: unknown or unsupported instruction set, not enough memory
+  kExitInternal = 1,       ///< a bug in qasr, or results could not be written to standard output
+  kExitUsage = 2,          ///< unknown option, unknown language, value out of range
+  kExitInput = 3,          ///< a recording is missing, unreadable, not audio, or longer than the context allows
+  kExitModel = 4,          ///< the checkpoint is missing, damaged or of another kind
+  kExitDevice = 5,         ///< the machine: unknown or unsupported instruction set, not enough memory
   kExitIncomplete = 6,     ///< --strict: something was cut off, looped, or could not be read to its end
   kExitInterrupted = 130,  ///< Ctrl-C; what was complete is kept
 };

@@ -22,10 +22,10 @@ namespace fs = std::filesystem;
 
 // What folders are searched for; a file that is named itself may have any name.
 constexpr auto kMediaExtensions = std::to_array<std::string_view>(
-    {"3g2", "3gp", "aac",  "ac3", "aif",  "aiff", "amr", "ape", "asf", "au",  "avi", "caf",  "dts", "eac3", "flac", "flv",
-     "m2ts", "m4a", "m4b", "m4v", "mka",  "mkv",  "mov", "mp2", "mp3", "mp4", "mpc", "mpeg", "mpg", "mts",  "mxf",  "nut",
-     "oga", "ogg", "ogv",  "opus", "rm",  "sph",  "spx", "tak", "ts",  "tta", "voc", "w64",  "wav", "webm", "wma",  "wmv",
-     "wv"});
+    {"3g2",  "3gp",  "aac", "ac3",  "aif", "aiff", "amr",  "ape", "asf", "au",   "avi", "caf", "dts",
+     "eac3", "flac", "flv", "m2ts", "m4a", "m4b",  "m4v",  "mka", "mkv", "mov",  "mp2", "mp3", "mp4",
+     "mpc",  "mpeg", "mpg", "mts",  "mxf", "nut",  "oga",  "ogg", "ogv", "opus", "rm",  "sph", "spx",
+     "tak",  "ts",   "tta", "voc",  "w64", "wav",  "webm", "wma", "wmv", "wv"});
 
 bool is_media_name(const fs::path& path) {
   std::string extension = path.extension().string();

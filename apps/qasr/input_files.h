@@ -26,8 +26,8 @@ struct InputArguments {
   bool recursive = false;
 };
 
-/// In the order of the arguments, folders sorted by name. A path that does not exist stays in the list, so that it fails
-/// like any other bad file; one with * ? or [ is a pattern then.
+/// In the order of the arguments, folders sorted by name. A path that does not exist stays in the list, so that it
+/// fails like any other bad file; one with * ? or [ is a pattern then.
 /// @throws Error kInvalidArgument  standard input is wanted twice, nothing is named; kInput  the list cannot be read
 InputList find_input_files(const InputArguments& arguments);
 

@@ -32,7 +32,8 @@ constexpr const char* kFooter =
     "Results are on standard output, everything else is on standard error.\n"
     "Exit codes: 0 success; 1 internal error, or results could not be written; 2 usage (unknown option, unknown\n"
     "language); 3 input (a recording is missing, not audio, too long for the model); 4 model (checkpoint missing or\n"
-    "damaged); 5 device (instruction set not available, not enough memory); 6 incomplete (with --strict: something was\n"
+    "damaged); 5 device (instruction set not available, not enough memory); 6 incomplete (with --strict: something "
+    "was\n"
     "cut off, looped or could not be read); 130 interrupted. With several files: the first failure's.\n"
     "Environment: QASR_CPU_ISA=generic|avx2|avx2-vnni|avx512|avx512-vnni|neon|neon-dotprod|neon-i8mm forces an\n"
     "instruction set.\n";

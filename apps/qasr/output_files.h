@@ -1,4 +1,5 @@
-// Results in files: names below the output folder, locks against a second run, atomic writing, what is finished already.
+// Results in files: names below the output folder, locks against a second run, atomic writing, what is finished
+// already.
 #pragma once
 
 #include <filesystem>
@@ -39,8 +40,8 @@ class OutputFile {
   bool committed_ = false;
 };
 
-/// For each input the path without extension below `folder`. Inputs that would share one (talk.wav, talk.mp3) keep their
-/// extension in it.
+/// For each input the path without extension below `folder`. Inputs that would share one (talk.wav, talk.mp3) keep
+/// their extension in it.
 /// @throws Error kInvalidArgument  two inputs would write the same file all the same
 std::vector<std::filesystem::path> output_stems(const std::vector<InputFile>& inputs,
                                                 const std::filesystem::path& folder);

@@ -55,7 +55,7 @@ struct RecordingJob::Lane {
   SpeechSegmenter segmenter;
   int channel;
   std::mutex mutex;
-  std::vector<double> speech_s;  // of each segment pushed; guarded by mutex
+  std::vector<double> speech_s;    // of each segment pushed; guarded by mutex
   std::optional<Request> request;  // last: its callbacks use what is above
 };
 
@@ -194,7 +194,8 @@ void RecordingJob::collect(const AudioStream& stream, std::vector<std::unique_pt
   std::stable_sort(transcript_.segments.begin(), transcript_.segments.end(), by_time);
   std::stable_sort(transcript_.non_speech.begin(), transcript_.non_speech.end(), by_time);
   if (lanes.size() > 1) transcript_.text = plain_text(transcript_);
-  for (const std::string& language : spoken) transcript_.language += (transcript_.language.empty() ? "" : ",") + language;
+  for (const std::string& language : spoken)
+    transcript_.language += (transcript_.language.empty() ? "" : ",") + language;
   transcript_.duration_s = stream.position_s();
   transcript_.warnings = stream.warnings();
   transcript_.truncated = transcript_.truncated || (!cancelled_ && !stream.complete());

@@ -1,5 +1,5 @@
-// `qasr transcribe`: hop 1 of docs/architecture.md. Arguments -> recordings -> jobs (recording_job.h), several at a time
-// on one engine -> standard output or files.
+// `qasr transcribe`: hop 1 of docs/architecture.md. Arguments -> recordings -> jobs (recording_job.h), several at a
+// time on one engine -> standard output or files.
 //
 // Standard output is, per recording in the order of the arguments, the text as it is decoded and a line feed; with
 // several recordings every line starts with "FILE: ". With --json it is one indented document for one recording and one
@@ -210,7 +210,8 @@ void Run::watch() {
       if (entry.state == State::kRunning) running.push_back({index, entry.job->done_s(), entry.job->expected_s()});
     }
     progress_.update(running);
-    const bool more_to_do = front_ < entries_.size() && entries_[front_].job != nullptr && !entries_[front_].job->ended();
+    const bool more_to_do =
+        front_ < entries_.size() && entries_[front_].job != nullptr && !entries_[front_].job->ended();
     if (more_to_do) signal_.wait_for(kPollS);
   }
 }

@@ -81,7 +81,8 @@ std::string text_argument(const std::string& option, const std::string& argument
     text.assign(std::istreambuf_iterator<char>(file), {});
     if (!file) refuse(option + ": cannot read " + path + ": " + std::strerror(errno));
   }
-  if (!is_complete(text + "\n", OutputFormat::kText)) refuse(option + ": found bytes that are not UTF-8, expected UTF-8 text");
+  if (!is_complete(text + "\n", OutputFormat::kText))
+    refuse(option + ": found bytes that are not UTF-8, expected UTF-8 text");
   return text;
 }
 
@@ -104,18 +105,23 @@ void add_text_options(CLI::App& command, TranscribeArguments& arguments) {
   command.add_option("-c,--context", arguments.context, "Topic, names, vocabulary; @FILE reads it from a file")
       ->type_name("TEXT")
       ->group(kText);
-  command.add_option("--hotwords", arguments.hotwords, "Words that may occur, separated by commas; @FILE has one a line")
+  command
+      .add_option("--hotwords", arguments.hotwords, "Words that may occur, separated by commas; @FILE has one a line")
       ->type_name("WORDS")
       ->group(kText);
   command.add_option("--temperature", arguments.sampling.temperature, "Draw tokens; 0 takes the most likely one")
       ->type_name("T")
       ->group(kText);
-  command.add_option("--top-k", arguments.sampling.top_k, "Draw from the K most likely tokens")->type_name("K")->group(kText);
+  command.add_option("--top-k", arguments.sampling.top_k, "Draw from the K most likely tokens")
+      ->type_name("K")
+      ->group(kText);
   command.add_option("--top-p", arguments.sampling.top_p, "Draw from the most likely tokens of this probability")
       ->type_name("P")
       ->group(kText);
   command.add_option("--seed", arguments.sampling.seed, "Of the draws")->type_name("N")->group(kText);
-  command.add_option("--repetition-penalty", arguments.sampling.repetition_penalty, "Above 1 disfavours tokens said before")
+  command
+      .add_option("--repetition-penalty", arguments.sampling.repetition_penalty,
+                  "Above 1 disfavours tokens said before")
       ->type_name("X")
       ->group(kText);
   command.add_option("--no-repeat-ngram", arguments.sampling.no_repeat_ngram_size, "No N tokens in a row occur twice")
@@ -140,18 +146,23 @@ void add_output_options(CLI::App& command, TranscribeArguments& arguments) {
   command.add_option("-o,--output-dir", arguments.output_dir, "Write files here, named after the recordings")
       ->type_name("DIR")
       ->group(kOutput);
-  command.add_flag("--resume", arguments.resume, "Skip recordings whose files are there, complete and newer")->group(kOutput);
-  command.add_flag("--json", arguments.json, "Print JSON: one document, or JSON Lines for several files")->group(kOutput);
+  command.add_flag("--resume", arguments.resume, "Skip recordings whose files are there, complete and newer")
+      ->group(kOutput);
+  command.add_flag("--json", arguments.json, "Print JSON: one document, or JSON Lines for several files")
+      ->group(kOutput);
   command.add_flag("--colors", arguments.colors, "Colour doubtful words yellow and red")->group(kOutput);
   command.add_option("--max-line-columns", arguments.subtitles.max_line_columns, "Of a subtitle line")
       ->check(CLI::Range(8, 1000))
       ->type_name("N")
       ->group(kOutput);
-  command.add_option("--max-lines", arguments.subtitles.max_lines, "Of a subtitle")->check(CLI::Range(1, 10))->type_name("N")->group(
-      kOutput);
+  command.add_option("--max-lines", arguments.subtitles.max_lines, "Of a subtitle")
+      ->check(CLI::Range(1, 10))
+      ->type_name("N")
+      ->group(kOutput);
   command.add_flag("--strict", arguments.strict, "Exit code 6 if anything was cut off, looped or could not be read")
       ->group(kOutput);
-  command.add_flag("--timings", arguments.timings, "Print the time of the three stages on standard error")->group(kOutput);
+  command.add_flag("--timings", arguments.timings, "Print the time of the three stages on standard error")
+      ->group(kOutput);
   command.add_flag("-q,--quiet", arguments.quiet, "Errors only on standard error")->group(kOutput);
 }
 
@@ -223,7 +234,8 @@ void add_machine_options(CLI::App& command, TranscribeArguments& arguments) {
       ->type_name("FORMAT")
       ->group(kMachine);
   command
-      .add_option("--device", arguments.device, "Where to compute: auto (a GPU if there is one), cpu, cuda or cuda:N for GPU N")
+      .add_option("--device", arguments.device,
+                  "Where to compute: auto (a GPU if there is one), cpu, cuda or cuda:N for GPU N")
       ->check(CLI::Validator(check_device, ""))
       ->type_name("NAME")
       ->group(kMachine);
@@ -244,7 +256,8 @@ CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
   command->add_option("files", arguments.input.paths, "Recordings in any format FFmpeg reads; - is standard input")
       ->type_name("FILE");
   command->add_flag("-r,--recursive", arguments.input.recursive, "Search folders for recordings");
-  command->add_option("--files-from", arguments.input.files_from, "A list of recordings, one a line; - is standard input")
+  command
+      ->add_option("--files-from", arguments.input.files_from, "A list of recordings, one a line; - is standard input")
       ->type_name("LIST");
   add_output_options(*command, arguments);
   add_text_options(*command, arguments);
@@ -273,16 +286,19 @@ void check_arguments(const TranscribeArguments& arguments, const CLI::App* comma
   if (formats.size() > 1 && arguments.output_dir.empty()) {
     refuse("several formats cannot share standard output; -o DIR writes files");
   }
-  if (arguments.resume && arguments.output_dir.empty()) refuse("--resume needs -o DIR: there is nothing to compare with");
+  if (arguments.resume && arguments.output_dir.empty())
+    refuse("--resume needs -o DIR: there is nothing to compare with");
   if (arguments.colors && (!arguments.output_dir.empty() || formats[0] != OutputFormat::kText)) {
     refuse("--colors is for text on standard output; leave out -o, -f and --json");
   }
   if (arguments.colors && arguments.split_channels) refuse("--colors and --split-channels exclude each other");
   if (given("--channel") && arguments.split_channels) refuse("--channel and --split-channels exclude each other");
-  if ((given("--max-line-columns") || given("--max-lines")) && std::none_of(formats.begin(), formats.end(), makes_cues)) {
+  if ((given("--max-line-columns") || given("--max-lines")) &&
+      std::none_of(formats.begin(), formats.end(), makes_cues)) {
     refuse("--max-line-columns and --max-lines are for subtitles; add -f srt, vtt or lrc");
   }
-  if (arguments.vad == "off" && given("--segment-s")) refuse("--segment-s needs --vad auto: without it no pauses are known");
+  if (arguments.vad == "off" && given("--segment-s"))
+    refuse("--segment-s needs --vad auto: without it no pauses are known");
   if (arguments.backend == "reference" && arguments.device.starts_with(kCuda)) {
     refuse("--backend reference computes on the CPU, not on --device " + arguments.device);
   }
@@ -327,7 +343,8 @@ JobOptions job_options(const TranscribeArguments& arguments, double recommended_
   options.request.keep_tokens = arguments.colors || std::any_of(formats.begin(), formats.end(), shows_tokens);
   options.model = arguments.model_dir;
   if (arguments.output_dir.empty() && !arguments.split_channels) {
-    if (formats[0] == OutputFormat::kText) options.live = arguments.colors ? LiveOutput::kColoredText : LiveOutput::kText;
+    if (formats[0] == OutputFormat::kText)
+      options.live = arguments.colors ? LiveOutput::kColoredText : LiveOutput::kText;
     if (formats[0] == OutputFormat::kJsonLines) options.live = LiveOutput::kJsonLines;
   }
 

@@ -1,5 +1,5 @@
 // How often the voice activity detector errs: speech missed, and other sound taken for speech, on mixtures made of
-// recordings (docs/segmentation.md). With --dump it writes what its model is fitted to (tools/fit_voice_model.py).
+// recordings (docs/transcribing.md). With --dump it writes what its model is fitted to (tools/fit_voice_model.py).
 //
 //   vad_bench --speech tests/data/heldout/*.flac [--other music/*.ogg] [--dump statistics.tsv]
 #include <CLI/CLI.hpp>
@@ -41,7 +41,8 @@ std::vector<float> make_bursts(const std::string& kind, std::uint32_t seed) {
   for (double at_s = 1; at_s < 58;) {
     const double length_s = random.between(1, 8);
     const auto n = static_cast<std::size_t>(length_s * kSampleRate);
-    const auto piece = kind == "music" ? make_music(n, seed * 100 + static_cast<std::uint32_t>(at_s)) : make_noise(kind, n, ++seed);
+    const auto piece =
+        kind == "music" ? make_music(n, seed * 100 + static_cast<std::uint32_t>(at_s)) : make_noise(kind, n, ++seed);
     mix_into(out, piece, static_cast<std::size_t>(at_s * kSampleRate), random.between(-25, 0));
     at_s += length_s + random.between(0.5, 2.5);
   }
@@ -71,7 +72,8 @@ std::vector<VoiceScene> scenes_of(const Recordings& speech, const Recordings& ot
   for (int piece = 0; piece < 12; ++piece) {
     scenes.push_back(make_scene_without_speech("music " + std::to_string(piece), make_music(60 * kSampleRate, ++seed)));
   }
-  for (const char* kind : {"white", "pink", "hum", "fan", "clicks", "music", "music", "music", "music", "music", "music"}) {
+  for (const char* kind :
+       {"white", "pink", "hum", "fan", "clicks", "music", "music", "music", "music", "music", "music"}) {
     scenes.push_back(make_scene_without_speech(std::string("bursts of ") + kind, make_bursts(kind, ++seed)));
   }
   for (std::size_t i = 0; i < other.names.size(); ++i) {

@@ -77,7 +77,8 @@ struct ModelInfo {
 };
 
 /// A model placed on a backend: weights, tokenizer, configuration. Immutable; one Engine may serve any number of
-/// sessions and requests (qasr/request.h) on any threads, which share one copy of the weights and are decoded together. Files are memory-mapped where possible and must not change while the engine lives.
+/// sessions and requests (qasr/request.h) on any threads, which share one copy of the weights and are decoded together.
+/// Files are memory-mapped where possible and must not change while the engine lives.
 class QASR_API Engine {
  public:
   /// @param model_dir  a directory, a safetensors file or a GGUF file; official, transformers-native, MLX-quantised or GGUF

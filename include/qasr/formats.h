@@ -30,10 +30,10 @@ QASR_API std::string_view output_format_name(OutputFormat format) noexcept;
 
 /// How text becomes subtitles. Widths count columns of a terminal: characters of East Asian scripts are two wide.
 struct SubtitleOptions {
-  int max_line_columns = 42;    ///< a line is longer only where one word is
-  int max_lines = 2;            ///< per cue
+  int max_line_columns = 42;      ///< a line is longer only where one word is
+  int max_lines = 2;              ///< per cue
   double max_columns_per_s = 20;  ///< reading speed: cues that are faster stay longer where there is room behind them
-  double min_duration_s = 1;    ///< the same for cues that are shorter
+  double min_duration_s = 1;      ///< the same for cues that are shorter
   double max_duration_s = 7;
 };
 
@@ -46,8 +46,8 @@ struct Cue {
   bool right_to_left = false;
 };
 
-/// Cuts the text of the segments at permitted line breaks (Unicode annex 14, with dictionaries for Thai and the like), so
-/// never inside a character or a word; at the end of a sentence or clause where one is near. Times are those of the
+/// Cuts the text of the segments at permitted line breaks (Unicode annex 14, with dictionaries for Thai and the like),
+/// so never inside a character or a word; at the end of a sentence or clause where one is near. Times are those of the
 /// words, or the segment's length divided by the length of the text. Cues of one channel do not overlap.
 /// @throws Error kInvalidArgument  an option is out of range
 QASR_API std::vector<Cue> make_cues(const Transcript& transcript, const SubtitleOptions& options = {});
@@ -75,8 +75,8 @@ QASR_API bool is_complete(std::string_view content, OutputFormat format);
 /// yellow. Without tokens, the text as it is.
 QASR_API std::string color_by_confidence(const Segment& segment);
 
-/// Joins what is said in order of time; a space between segments where the scripts want one, and lines "[channel N] ..."
-/// if there are channels.
+/// Joins what is said in order of time; a space between segments where the scripts want one, and lines "[channel N]
+/// ..." if there are channels.
 QASR_API std::string plain_text(const Transcript& transcript);
 
 /// What stands between the text so far and the next segment's: a space unless either side is empty, has one already, or

@@ -21,8 +21,8 @@ struct SegmentationOptions {
   bool voice_activity = true;
   /// No segment is longer. At least 1.
   double max_s = 30;
-  /// Segments from this length on end at the next pause of 0.25 s; shorter ones need a longer pause, up to max_pause_s at
-  /// length 0. Above max_s it counts as max_s.
+  /// Segments from this length on end at the next pause of 0.25 s; shorter ones need a longer pause, up to max_pause_s
+  /// at length 0. Above max_s it counts as max_s.
   double target_s = 20;
   double max_pause_s = 2;
   /// A recording of up to max_s is one segment as it is, or none if there is no speech in it. false: its pauses at the

@@ -106,7 +106,7 @@ struct Transcript {
   std::vector<Segment> segments;
   std::vector<NonSpeech> non_speech;  ///< in order
   std::vector<std::string> warnings;  ///< about the recording as a whole, one sentence each (damage, limits)
-  bool truncated = false;  ///< true if any segment is
+  bool truncated = false;             ///< true if any segment is
   Timings timings;
 };
 

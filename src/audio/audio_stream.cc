@@ -141,7 +141,8 @@ bool AudioStream::Impl::read(std::vector<std::vector<float>>& lanes) {
   limit(lanes);
   if (n_returned == 0 && options.offset_s == 0) {
     const std::vector<std::string> reasons = warnings();
-    throw_input_error(name, "no sample that can be decoded" + (reasons.empty() ? "" : " (" + reasons[0] + ")"), "audio");
+    throw_input_error(name, "no sample that can be decoded" + (reasons.empty() ? "" : " (" + reasons[0] + ")"),
+                      "audio");
   }
   return !lanes[0].empty();
 }
@@ -151,7 +152,7 @@ std::vector<std::string> AudioStream::Impl::warnings() const {
   const double decoded_s = reader.decoded_s();
   if (reader.n_damaged_packets() > 0) {
     found.push_back("damaged packets: " + std::to_string(reader.n_damaged_packets()) + ", the first after " +
-                       seconds_text(reader.first_damage_s()));
+                    seconds_text(reader.first_damage_s()));
   }
   if (!reader.stop_reason().empty()) {
     found.push_back("reading stopped after " + seconds_text(decoded_s) + ": " + reader.stop_reason());
@@ -160,15 +161,14 @@ std::vector<std::string> AudioStream::Impl::warnings() const {
     found.push_back("reading stopped at the limit of " + seconds_text(options.max_duration_s));
   } else if (!limit_reached && decoded_s + kShortfallS < reader.declared_s()) {
     found.push_back("the header declares " + seconds_text(reader.declared_s()) + " but only " +
-                       seconds_text(decoded_s) + " could be decoded; the file may be truncated");
+                    seconds_text(decoded_s) + " could be decoded; the file may be truncated");
   }
   if (!limit_reached && options.offset_s > 0 && n_returned == 0) {
     found.push_back("the recording ends after " + seconds_text(decoded_s) + ", before the offset of " +
-                       seconds_text(options.offset_s));
+                    seconds_text(options.offset_s));
   }
   if (mixer.n_not_finite() > 0) {
-    found.push_back("samples that were NaN or infinite and became 0: " +
-                       std::to_string(mixer.n_not_finite()));
+    found.push_back("samples that were NaN or infinite and became 0: " + std::to_string(mixer.n_not_finite()));
   }
   if (source->has_changed()) found.push_back("the file changed while it was read");
   return found;

@@ -1,4 +1,5 @@
-// AudioStream: blocks joined are what load_audio gives; offset, duration, channels, limits, long streams, changed files.
+// AudioStream: blocks joined are what load_audio gives; offset, duration, channels, limits, long streams, changed
+// files.
 #include "qasr/audio.h"
 
 #include <gmock/gmock.h>

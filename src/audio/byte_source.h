@@ -33,7 +33,8 @@ std::unique_ptr<ByteSource> memory_source(std::span<const std::byte> bytes);
 /// @throws Error kInput  missing, not readable, a directory
 std::unique_ptr<ByteSource> file_source(const std::filesystem::path& path);
 
-/// Reads a stream to its end: into memory, and beyond kMaxMemoryBytes into a temporary file without a name. `read` fills the span and returns the number of bytes, 0 at the end.
+/// Reads a stream to its end: into memory, and beyond kMaxMemoryBytes into a temporary file without a name. `read`
+/// fills the span and returns the number of bytes, 0 at the end.
 /// @throws Error kInternal  `read` returned more than fits; kInput  the temporary file cannot be written (TMPDIR or
 ///         /tmp, disk full); and whatever `read` throws
 std::unique_ptr<ByteSource> stream_source(const std::function<std::size_t(std::span<std::byte>)>& read,

@@ -89,8 +89,7 @@ void SpeechSegmenter::Impl::push(std::span<const float> more) {
 
 // Frames that are decided; without a detector, all that are complete.
 void SpeechSegmenter::Impl::add_frames() {
-  const std::size_t n_complete =
-      options.voice_activity ? frames.size() + decided.size() : samples.size() / kHop;
+  const std::size_t n_complete = options.voice_activity ? frames.size() + decided.size() : samples.size() / kHop;
   const std::size_t n_before = frames.size();
   frames.reserve(n_complete);
   while (frames.size() < n_complete) {

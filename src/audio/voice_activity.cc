@@ -12,11 +12,29 @@ constexpr std::size_t kFloorPast = 200, kFloorFuture = 65;  // frames that the f
 constexpr std::size_t kSmooth = 2;                          // frames to each side of the activity's mean
 constexpr std::size_t kEvery = 10;                          // frames that share one floor and one likelihood
 static_assert(kFuture + kFloorFuture + kEvery <= VoiceActivity::kLookAhead);
-constexpr float kMinLevelDb = -80;     // quieter is no speech, whatever the floor
-constexpr float kFloorMarginDb = 3;    // the minimum of a noisy level lies below its mean
-constexpr float kMaxExcessDb = 12;     // of one band: a single tone is not activity
-constexpr float kMinExcessDb = 2.0f;   // mean over bands
-constexpr double kMinLikelihood = 0.2;
+constexpr float kMinLevelDb = -80;          // quieter is no speech, whatever the floor
+constexpr float kFloorMarginDb = 3;         // the minimum of a noisy level lies below its mean
+constexpr float kMaxExcessDb = 12;          // of one band: a single tone is not activity
+constexpr float kMinExcessDb = 2.0f;        // mean over bands
+constexpr double kMinLikelihood = 0.2;      // of what is around
+constexpr double kMinRunLikelihood = 0.05;  // of the run between two pauses alone, which is shorter and so less certain
+constexpr int kMinRunActive = 80;           // frames; shorter runs are not judged alone
+constexpr std::size_t kRunPause = 30;       // frames; ends a run
+
+// From the end of the last pause before `at` to the beginning of the next: what begins after a pause may be something
+// else.
+std::pair<std::size_t, std::size_t> run_around(std::span<const char> active, std::size_t at) {
+  std::size_t first = at, last = at;
+  for (std::size_t t = at + 1, n_quiet = 0; t-- > 0 && n_quiet < kRunPause;) {
+    n_quiet = active[t] ? 0 : n_quiet + 1;
+    if (active[t]) first = t;
+  }
+  for (std::size_t t = at, n_quiet = 0; t < active.size() && n_quiet < kRunPause; ++t) {
+    n_quiet = active[t] ? 0 : n_quiet + 1;
+    if (active[t]) last = t + 1;
+  }
+  return {first, std::max(first, last)};
+}
 
 }  // namespace
 
@@ -88,11 +106,15 @@ void VoiceActivity::decide(std::size_t index, std::vector<VoiceFrame>& out) {
     }
     statistics_ = voice_statistics(frames, active);
     likelihood_ = voice_likelihood(statistics_);
+    const auto [first, last] = run_around(active, index - begin);
+    const VoiceStatistics run = voice_statistics(std::span(frames).subspan(first, last - first),
+                                                 std::span(active).subspan(first, last - first));
+    run_likelihood_ = run.n_active >= kMinRunActive ? voice_likelihood(run) : 1;
   }
   const Record& record = records_[index];
   out.push_back({.level_db = record.features.level_db,
                  .active = record.active,
-                 .speech = record.active && likelihood_ >= kMinLikelihood});
+                 .speech = record.active && likelihood_ >= kMinLikelihood && run_likelihood_ >= kMinRunLikelihood});
   ++n_decided_;
   while (n_decided_ - first_record_ > kFloorPast + kEvery) {
     records_.pop_front();

@@ -3,7 +3,7 @@
 // Two questions. Is anything there: the level in bands of the spectrum above an adaptive noise floor. Is it a voice:
 // statistics of the active frames within 1.5 s (how the level is modulated, how long tones are held, how voicing comes
 // and goes) go through a logistic function, which rejects music and machines. When in doubt a frame counts as speech:
-// the recogniser can still say that nothing was said, but what is dropped here is lost. docs/segmentation.md has the
+// the recogniser can still say that nothing was said, but what is dropped here is lost. docs/transcribing.md has the
 // measurements and how the coefficients were fitted.
 #pragma once
 
@@ -56,13 +56,13 @@ class VoiceActivity {
 
   VoiceFeatures features_;
   std::vector<VoiceFrameFeatures> fresh_;
-  std::deque<Record> records_;      // around the frame to be decided
-  std::size_t first_record_ = 0;    // frame number of records_[0]
-  std::size_t n_decided_ = 0;       // frames
-  std::size_t n_activity_ = 0;      // frames whose `active` is known
+  std::deque<Record> records_;    // around the frame to be decided
+  std::size_t first_record_ = 0;  // frame number of records_[0]
+  std::size_t n_decided_ = 0;     // frames
+  std::size_t n_activity_ = 0;    // frames whose `active` is known
   std::array<float, VoiceFrameFeatures::kBands> floor_db_{};
   VoiceStatistics statistics_;
-  double likelihood_ = 1;
+  double likelihood_ = 1, run_likelihood_ = 1;
 };
 
 /// Of records around a frame: `level`, `bands`, ... are read through the features; `active` says which count.

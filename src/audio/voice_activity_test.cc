@@ -12,7 +12,7 @@
 namespace qasr {
 namespace {
 
-// Two recordings of each of four synthesisers that the model was fitted to among others; docs/segmentation.md has
+// Two recordings of each of four synthesisers that the model was fitted to among others; docs/transcribing.md has
 // voices of people.
 const std::vector<std::vector<float>>& speech() {
   static const std::vector<std::vector<float>> clips = [] {

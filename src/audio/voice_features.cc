@@ -11,10 +11,10 @@ namespace qasr {
 namespace {
 
 constexpr int kHop = 160;
-constexpr int kWindow = 512;                          // 32 ms
-constexpr int kFineWindow = 1024;                     // 64 ms: bins of 15.6 Hz separate the tones of music
-constexpr int kFineEvery = 4;                         // frames: 40 ms
-constexpr int kPast = kFineWindow / 2 - kHop / 2;     // samples before a frame's beginning that its windows reach
+constexpr int kWindow = 512;                       // 32 ms
+constexpr int kFineWindow = 1024;                  // 64 ms: bins of 15.6 Hz separate the tones of music
+constexpr int kFineEvery = 4;                      // frames: 40 ms
+constexpr int kPast = kFineWindow / 2 - kHop / 2;  // samples before a frame's beginning that its windows reach
 constexpr int kNeeded = kPast + kHop / 2 + kFineWindow / 2;  // from the buffer's beginning to the last window's end
 constexpr double kLowHz = 100, kHighHz = 7400;
 constexpr int kPitchStep = 4, kMinLag = 10, kMaxLag = 60;  // at 4 kHz: 400 to 66 Hz
@@ -122,7 +122,8 @@ void VoiceFeatures::pitch(const float* window, VoiceFrameFeatures& frame) {
   for (int lag = kMinLag; lag <= kMaxLag; ++lag) {
     // The running sum may round to less than it is: a correlation is never above 1.
     const float norm = std::sqrt(energy * lagged);
-    const float correlation = norm > kMinPitchEnergy ? std::min(dot(x.data(), x.data() + lag, kPitchSamples) / norm, 1.0f) : 0.0f;
+    const float correlation =
+        norm > kMinPitchEnergy ? std::min(dot(x.data(), x.data() + lag, kPitchSamples) / norm, 1.0f) : 0.0f;
     if (correlation > frame.voicing + 0.02f) {  // octave errors downwards are as good a match: prefer short lags
       frame.voicing = correlation;
       best_lag = lag;

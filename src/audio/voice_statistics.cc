@@ -47,7 +47,8 @@ double modulation_db(std::span<const float> level_db) {
 VoiceStatistics voice_statistics(std::span<const VoiceFrameFeatures* const> frames, std::span<const char> active) {
   VoiceStatistics statistics;
   // Silence around is left out: where something begins or ends says nothing about what it is.
-  const auto first = std::find(active.begin(), active.end(), 1), last = std::find(active.rbegin(), active.rend(), 1).base();
+  const auto first = std::find(active.begin(), active.end(), 1),
+             last = std::find(active.rbegin(), active.rend(), 1).base();
   const auto n_before = static_cast<std::size_t>(first - active.begin());
   const auto n_between = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, last - first));
   frames = frames.subspan(n_before, n_between);

@@ -19,7 +19,8 @@ struct TimedPiece {
 using Pieces = std::span<const TimedPiece>;
 
 [[noreturn]] void bad_option(const std::string& name, double value, const std::string& expected) {
-  throw Error(ErrorCode::kInvalidArgument, "subtitles: " + name + " is " + std::to_string(value) + ", expected " + expected);
+  throw Error(ErrorCode::kInvalidArgument,
+              "subtitles: " + name + " is " + std::to_string(value) + ", expected " + expected);
 }
 
 void check(const SubtitleOptions& options) {
@@ -114,8 +115,8 @@ bool fits(Pieces pieces, const SubtitleOptions& options) {
           pieces.back().end_s - pieces.front().start_s <= options.max_duration_s);
 }
 
-// How many of the pieces become the next cue: up to the last end of a sentence in the second half of what fits, else the
-// last clause in the last third, else about an equal share of what must be divided.
+// How many of the pieces become the next cue: up to the last end of a sentence in the second half of what fits, else
+// the last clause in the last third, else about an equal share of what must be divided.
 std::size_t next_cue_length(Pieces pieces, const SubtitleOptions& options) {
   std::size_t n_fit = 1;
   while (n_fit < pieces.size() && fits(pieces.first(n_fit + 1), options)) ++n_fit;
@@ -166,8 +167,8 @@ int cue_columns(const Cue& cue) {
 void extend(std::vector<Cue>& cues, const SubtitleOptions& options) {
   std::map<int, double> next_start;  // by channel
   for (auto cue = cues.rbegin(); cue != cues.rend(); ++cue) {
-    const double wanted_s = std::clamp(cue_columns(*cue) / options.max_columns_per_s, options.min_duration_s,
-                                       options.max_duration_s);
+    const double wanted_s =
+        std::clamp(cue_columns(*cue) / options.max_columns_per_s, options.min_duration_s, options.max_duration_s);
     const auto next = next_start.find(cue->channel);
     const double limit_s = next == next_start.end() ? INFINITY : next->second;
     cue->end_s = std::min(std::max(cue->end_s, cue->start_s + wanted_s), std::max(limit_s, cue->start_s));

@@ -16,7 +16,8 @@ namespace {
 using testing::ElementsAre;
 
 constexpr char kEnglish[] =
-    "She borrowed an old telescope from the library last winter. Remind me to send the report to Helen Parker on Friday, "
+    "She borrowed an old telescope from the library last winter. Remind me to send the report to Helen Parker on "
+    "Friday, "
     "please. The first version of the program was written in nineteen eighty four! Would it be cloudy tomorrow, with a "
     "high of sixty two degrees and a strong wind from the northwest?";
 constexpr char kChinese[] =
@@ -103,7 +104,8 @@ TEST(Cues, DoNotCutCharactersOrUnbreakableWords) {
   const std::string family = "👨‍👩‍👧‍👦", e_acute = "e\u0301", flag = "🇩🇪";
   std::string word;
   for (int n = 0; n < 30; ++n) word += e_acute;
-  const std::vector<Cue> cues = make_cues(transcript_of(word + " " + family + family + " " + flag), {.max_line_columns = 10});
+  const std::vector<Cue> cues =
+      make_cues(transcript_of(word + " " + family + family + " " + flag), {.max_line_columns = 10});
   EXPECT_EQ(cues[0].lines[0], word);  // longer than a line: a word is not cut
   std::string rest;
   for (std::size_t i = 0; i < cues.size(); ++i) {
@@ -131,7 +133,8 @@ TEST(Cues, ThaiIsCutBetweenWords) {
   for (const Cue& cue : cues) {
     for (const std::string& line : cue.lines) {
       const char32_t first = decode_utf8(line)[0];
-      EXPECT_FALSE(first == 0xE31 || (first >= 0xE34 && first <= 0xE3A) || first >= 0xE47) << line;  // a vowel above, a tone
+      EXPECT_FALSE(first == 0xE31 || (first >= 0xE34 && first <= 0xE3A) || first >= 0xE47)
+          << line;  // a vowel above, a tone
     }
   }
 }
@@ -143,7 +146,8 @@ TEST(Cues, RightToLeftIsMarked) {
 
 TEST(Cues, ShortAndFastOnesStayLonger) {
   Transcript transcript = transcript_of("Yes.", 10, 0.3);
-  transcript.segments.push_back(transcript_of("Twenty words in a second would be too fast to read.", 20, 0.5).segments[0]);
+  transcript.segments.push_back(
+      transcript_of("Twenty words in a second would be too fast to read.", 20, 0.5).segments[0]);
   transcript.segments.push_back(transcript_of("Right behind.", 21, 0.4).segments[0]);
   const std::vector<Cue> cues = make_cues(transcript);
   ASSERT_EQ(cues.size(), 3u);
@@ -154,7 +158,7 @@ TEST(Cues, ShortAndFastOnesStayLonger) {
 
 TEST(Cues, WordTimesAreUsed) {
   Transcript transcript = transcript_of("One two three. Four five six.", 0, 20);
-  transcript.segments[0].words = {{1, 1.5, "One"}, {2, 2.5, "two"}, {3, 3.5, "three."},
+  transcript.segments[0].words = {{1, 1.5, "One"},    {2, 2.5, "two"},    {3, 3.5, "three."},
                                   {15, 15.5, "Four"}, {16, 16.5, "five"}, {17, 18, "six."}};
   const std::vector<Cue> cues = make_cues(transcript);
   ASSERT_EQ(cues.size(), 2u);

@@ -24,7 +24,8 @@ Segment segment_of(double start_s, double end_s, const std::string& text) {
 Transcript small() {
   Transcript transcript;
   transcript.segments = {segment_of(0.5, 2.25, "A <b> & \"c\"."), segment_of(3661, 3663.5, "Tab\there --> end.")};
-  transcript.segments[0].tokens = {{7, "A", std::log(0.9f)}, {8, " <b>", std::log(0.4f)}, {9, " & \"c\".", std::log(0.7f)}};
+  transcript.segments[0].tokens = {
+      {7, "A", std::log(0.9f)}, {8, " <b>", std::log(0.4f)}, {9, " & \"c\".", std::log(0.7f)}};
   transcript.segments[0].confidence = 0.625;
   transcript.segments[0].avg_log_prob = std::log(0.625);
   transcript.segments[0].speech_s = 1.5;
@@ -67,8 +68,9 @@ TEST(Formats, TablesAndLyrics) {
   EXPECT_EQ(written(small(), OutputFormat::kCsv),
             "start,end,channel,language,confidence,text\r\n0.500,2.250,,\"English\",0.6250,\"A <b> & \"\"c\"\".\"\r\n"
             "3661.000,3663.500,,\"English\",0.0000,\"Tab here --> end.\"\r\n");
-  EXPECT_EQ(written(small(), OutputFormat::kLrc),
-            "[length:61:40]\n[re:qasr]\n[00:00.50]A <b> & \"c\".\n[00:02.25]\n[61:01.00]Tab here --> end.\n[61:03.50]\n");
+  EXPECT_EQ(
+      written(small(), OutputFormat::kLrc),
+      "[length:61:40]\n[re:qasr]\n[00:00.50]A <b> & \"c\".\n[00:02.25]\n[61:01.00]Tab here --> end.\n[61:03.50]\n");
 }
 
 TEST(Formats, Json) {
@@ -92,8 +94,8 @@ TEST(Formats, Json) {
 TEST(Formats, JsonSurvivesTokensThatAreHalfCharacters) {
   Transcript transcript = small();
   transcript.segments[0].tokens = {{1, "\xe4\xbd", -1}, {2, "\xa0", -1}};
-  const nlohmann::json document = nlohmann::json::parse(
-      format_transcript(transcript, OutputFormat::kJson, {"bad\xffname.wav", ""}));
+  const nlohmann::json document =
+      nlohmann::json::parse(format_transcript(transcript, OutputFormat::kJson, {"bad\xffname.wav", ""}));
   EXPECT_EQ(document["file"], "bad\uFFFDname.wav");
   EXPECT_EQ(document["segments"][0]["logprobs"][0]["bytes"], nlohmann::json({0xe4, 0xbd}));
 }

@@ -60,7 +60,8 @@ BreakQuality quality_of(std::string_view text) {
 
 int columns_of(UChar32 c) {
   const int type = u_charType(c);
-  if (type == U_NON_SPACING_MARK || type == U_ENCLOSING_MARK || type == U_FORMAT_CHAR || type == U_CONTROL_CHAR) return 0;
+  if (type == U_NON_SPACING_MARK || type == U_ENCLOSING_MARK || type == U_FORMAT_CHAR || type == U_CONTROL_CHAR)
+    return 0;
   const int width = u_getIntPropertyValue(c, UCHAR_EAST_ASIAN_WIDTH);
   return width == U_EA_WIDE || width == U_EA_FULLWIDTH ? 2 : 1;
 }
@@ -70,10 +71,12 @@ int columns_of(UChar32 c) {
 std::string_view trim_spaces(std::string_view text) { return strip_space(text); }
 
 std::vector<std::string> graphemes(std::string_view text) {
-  const icu::UnicodeString unicode = icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())});
+  const icu::UnicodeString unicode =
+      icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())});
   const auto breaks = make_breaks(BreakKind::kGrapheme, unicode);
   std::vector<std::string> clusters;
-  for (std::int32_t begin = 0, end = breaks->next(); end != icu::BreakIterator::DONE; begin = end, end = breaks->next()) {
+  for (std::int32_t begin = 0, end = breaks->next(); end != icu::BreakIterator::DONE;
+       begin = end, end = breaks->next()) {
     clusters.push_back(to_utf8(unicode.tempSubStringBetween(begin, end)));
   }
   return clusters;
@@ -93,7 +96,8 @@ std::vector<TextPiece> split_at_line_breaks(std::string_view text) {
   const icu::UnicodeString unicode = icu::UnicodeString::fromUTF8(with_single_spaces(text));
   const auto breaks = make_breaks(BreakKind::kLine, unicode);
   std::vector<TextPiece> pieces;
-  for (std::int32_t begin = 0, end = breaks->next(); end != icu::BreakIterator::DONE; begin = end, end = breaks->next()) {
+  for (std::int32_t begin = 0, end = breaks->next(); end != icu::BreakIterator::DONE;
+       begin = end, end = breaks->next()) {
     TextPiece piece;
     piece.text = to_utf8(unicode.tempSubStringBetween(begin, end));
     const std::string_view visible = trim_spaces(piece.text);
@@ -106,7 +110,8 @@ std::vector<TextPiece> split_at_line_breaks(std::string_view text) {
 }
 
 bool is_right_to_left(std::string_view text) {
-  const icu::UnicodeString unicode = icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())});
+  const icu::UnicodeString unicode =
+      icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())});
   return ubidi_getBaseDirection(unicode.getBuffer(), unicode.length()) == UBIDI_RTL;
 }
 

@@ -28,6 +28,7 @@ def reader_directory(directory):
     for name in ("recording.wav", "talk.wav"):
         shutil.copy(SAMPLE, directory / name)
     (directory / "names.txt").write_text("Thursday")
+    subprocess.run([sys.executable, ROOT / "tools/make_media_folder.py", directory / "media"], check=True, capture_output=True)
     return directory
 
 

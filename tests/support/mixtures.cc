@@ -25,7 +25,8 @@ Voice make_voice(MixtureRandom& random) {
   Voice voice;
   const double fall = random.between(0.8, 2.2);
   for (int h = 0; h < 8; ++h) {
-    voice.harmonics[h] = random.between(0.3, 1) / std::pow(h + 1, fall) * (h % 2 == 1 && random.uniform() < 0.3 ? 0.1 : 1);
+    voice.harmonics[h] =
+        random.between(0.3, 1) / std::pow(h + 1, fall) * (h % 2 == 1 && random.uniform() < 0.3 ? 0.1 : 1);
   }
   voice.decay_s = random.between(0.15, 2.5);
   voice.vibrato = random.uniform() < 0.3 ? random.between(0.002, 0.006) : 0;
@@ -43,7 +44,8 @@ void play(std::vector<float>& out, const Voice& voice, double start_s, double le
     double value = 0;
     for (int h = 0; h < 8 && hz * (h + 1) < 7000; ++h) value += voice.harmonics[h] * std::sin(phase * (h + 1));
     const double release = s > length_s ? std::max(0.0, 1 - (s - length_s) / 0.1) : 1;
-    out[t] += static_cast<float>(gain * value * std::min(1.0, s / voice.attack_s) * std::exp(-s / voice.decay_s) * release);
+    out[t] +=
+        static_cast<float>(gain * value * std::min(1.0, s / voice.attack_s) * std::exp(-s / voice.decay_s) * release);
   }
 }
 
@@ -54,8 +56,8 @@ void drum(std::vector<float>& out, double start_s, bool deep, double gain, Mixtu
   for (std::size_t t = begin; t < end; ++t) {
     const double s = (t - begin) / kRate, noise = random.between(-1, 1);
     low += 0.5 * (noise - low);
-    const double value = deep ? std::sin(kTurn * 60 * s + 8 * std::exp(-s * 40)) * std::exp(-s * 18)
-                              : (noise - low) * std::exp(-s * 60);
+    const double value =
+        deep ? std::sin(kTurn * 60 * s + 8 * std::exp(-s * 40)) * std::exp(-s * 18) : (noise - low) * std::exp(-s * 60);
     out[t] += static_cast<float>(gain * value);
   }
 }

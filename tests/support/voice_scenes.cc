@@ -36,7 +36,8 @@ VoiceScene make_scene(const std::string& name, const std::vector<std::vector<flo
   const auto n_pause = static_cast<std::size_t>(options.pause_s * 100) * kHop;
   std::size_t n_samples = n_pause;
   for (const auto& clip : speech) n_samples += (clip.size() + kHop - 1) / kHop * kHop + n_pause;
-  VoiceScene scene{name, std::vector<float>(n_samples), std::vector<FrameLabel>(n_samples / kHop, FrameLabel::kNonSpeech)};
+  VoiceScene scene{name, std::vector<float>(n_samples),
+                   std::vector<FrameLabel>(n_samples / kHop, FrameLabel::kNonSpeech)};
   std::size_t at = n_pause;
   for (const auto& clip : speech) {
     mix_into(scene.samples, clip, at, options.speech_db - level_db(clip));
@@ -44,8 +45,8 @@ VoiceScene make_scene(const std::string& name, const std::vector<std::vector<flo
     at += (clip.size() + kHop - 1) / kHop * kHop + n_pause;
   }
   if (options.background.empty()) return scene;
-  const std::vector<float> background = options.background == "music" ? make_music(n_samples, seed)
-                                                                      : make_noise(options.background, n_samples, seed);
+  const std::vector<float> background =
+      options.background == "music" ? make_music(n_samples, seed) : make_noise(options.background, n_samples, seed);
   mix_into(scene.samples, background, 0, options.speech_db - options.snr_db - level_db(background));
   return scene;
 }

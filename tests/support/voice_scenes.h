@@ -22,10 +22,10 @@ struct VoiceScene {
 
 /// What is heard behind or between speech.
 struct SceneOptions {
-  std::string background;    ///< a kind of make_noise, "music", or "" for none
-  double snr_db = 20;        ///< speech over background
-  double speech_db = -26;    ///< level of speech
-  double pause_s = 4;        ///< before, between and after the recordings
+  std::string background;  ///< a kind of make_noise, "music", or "" for none
+  double snr_db = 20;      ///< speech over background
+  double speech_db = -26;  ///< level of speech
+  double pause_s = 4;      ///< before, between and after the recordings
 };
 
 /// Recordings one after the other with pauses.
@@ -35,7 +35,7 @@ VoiceScene make_scene(const std::string& name, const std::vector<std::vector<flo
 VoiceScene make_scene_without_speech(const std::string& name, std::vector<float> samples);
 
 struct VoiceErrors {
-  std::size_t n_speech = 0, n_missed = 0;        ///< frames
+  std::size_t n_speech = 0, n_missed = 0;  ///< frames
   std::size_t n_non_speech = 0, n_false = 0;
   double miss() const { return n_speech > 0 ? static_cast<double>(n_missed) / n_speech : 0; }
   double false_alarm() const { return n_non_speech > 0 ? static_cast<double>(n_false) / n_non_speech : 0; }
