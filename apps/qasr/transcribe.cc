@@ -200,7 +200,10 @@ CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
   CLI::App* command = app.add_subcommand("transcribe", "Print what is said in recordings");
   command->add_option("files", arguments.files, "Recordings in any format FFmpeg reads; - is standard input")
       ->type_name("FILE");
-  command->add_option("-m,--model", arguments.model_dir, "A directory, a safetensors or GGUF file, or a downloaded model (0.6b, OWNER/NAME); default: the demonstration model")
+  command
+      ->add_option("-m,--model", arguments.model_dir,
+                   "A directory, a safetensors or GGUF file, or a downloaded model (0.6b, OWNER/NAME); default: the "
+                   "demonstration model")
       ->type_name("MODEL");
   command->add_option("-l,--language", arguments.language, "auto, an English name (German) or a code (de)")
       ->check(CLI::Validator(check_language, ""))

@@ -276,7 +276,8 @@ void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, Decoder
 void TextDecoder::next_tokens(ConstTensorView hidden, DecoderWorkspace& workspace) const {
   const TensorView normed = workspace.normed.view().slice_rows(0, hidden.rows());
   backend_.rms_norm(hidden, final_norm_.view(), config_.rms_norm_eps, normed);
-  backend_.argmax_ids(normed, head_ == nullptr ? *embedding_ : *head_, workspace.logits.view(), workspace.next_ids.view());
+  backend_.argmax_ids(normed, head_ == nullptr ? *embedding_ : *head_, workspace.logits.view(),
+                      workspace.next_ids.view());
 }
 
 void TextDecoder::grow_rope(std::int64_t n_positions, DecoderWorkspace& workspace) const {

@@ -1,8 +1,8 @@
 // qasr_compare_forms ORIGINAL FORM [RECORDING]: one model in two forms. Prints a JSON object:
 //   load_ms, peak_mb   of opening and packing FORM with automatic weights, as the first thing this process does
 //   tokens_equal       greedy tokens of both with automatic weights
-//   error_f32          relative error of FORM's logits computed in f32, along ORIGINAL's tokens: what the form itself lost
-//   error_auto         the same with automatic weights, against ORIGINAL in f32
+//   error_f32          relative error of FORM's logits computed in f32, along ORIGINAL's tokens: what the form itself
+//   lost error_auto         the same with automatic weights, against ORIGINAL in f32
 // Without a recording the encoder gets the synthetic log-mel of the golden tests. bench/formats.py makes a table of it.
 #include <cstdio>
 #include <exception>
@@ -84,8 +84,8 @@ void compare(const char* original_path, const char* form_path, const char* recor
   const Run form_auto = run(form, WeightFormat::kAuto, recording, exact.tokens);
   const Run form_exact = run(form, WeightFormat::kF32, recording, exact.tokens);
   std::printf("\"tokens_equal\": %s, \"error_f32\": %.3e, \"error_auto\": %.3e}\n",
-              form_auto.tokens == original_auto.tokens ? "true" : "false", relative_error(form_exact.logits, exact.logits),
-              relative_error(form_auto.logits, exact.logits));
+              form_auto.tokens == original_auto.tokens ? "true" : "false",
+              relative_error(form_exact.logits, exact.logits), relative_error(form_auto.logits, exact.logits));
 }
 
 }  // namespace
