@@ -81,7 +81,13 @@ CheckpointFiles CheckpointFiles::map_directory(const fs::path& directory) {
     const bool belongs = belongs_to_checkpoint(name);
     if (!belongs && (is_other(name) || !fs::is_regular_file(path, ignored))) continue;
     if (name != kConfigName && fs::is_directory(path, ignored)) continue;
-    MappedFile mapping(path);
+    MappedFile mapping;
+    try {
+      mapping = MappedFile(path);
+    } catch (const Error&) {
+      if (belongs) throw;
+      continue;  // what lies around need not be readable
+    }
     const CheckpointFile file{.name = name, .bytes = mapping.bytes(), .modified_ns = mapping.modified_ns()};
     if (!belongs && !is_weight_file(file)) continue;
     result.mappings_.push_back(std::move(mapping));
