@@ -1,5 +1,6 @@
-// qasr_fuzz_replay CORPUS: every input of the corpus and some thousand damaged copies of it through its target, always the
-// same ones. What `make test` runs in place of a fuzzer: any compiler builds it, and sanitizers watch it where they are on.
+// qasr_fuzz_replay CORPUS: every input of the corpus and some thousand damaged copies of it through its target, always
+// the same ones. What `make test` runs in place of a fuzzer: any compiler builds it, and sanitizers watch it where they
+// are on.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>

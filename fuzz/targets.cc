@@ -25,14 +25,19 @@ void decode(const StoredTensor& stored) {
   if (stored.dims.size() != 2 || stored.dims[0] < 1 || stored.dims[1] < 1 || !stored.dtype) return;
   const bool is_float = stored.dtype == DType::kF32 || stored.dtype == DType::kF16 || stored.dtype == DType::kBf16;
   if (!is_float) return;
-  const HostTensor tensor{.name = stored.name, .dtype = *stored.dtype, .shape = {stored.dims[0], stored.dims[1]},
-                          .bytes = stored.bytes, .encoding = stored.encoding};
+  const HostTensor tensor{.name = stored.name,
+                          .dtype = *stored.dtype,
+                          .shape = {stored.dims[0], stored.dims[1]},
+                          .bytes = stored.bytes,
+                          .encoding = stored.encoding};
   std::vector<float> values(static_cast<std::size_t>(std::min(kMostDecoded, tensor.shape.elements())));
   widen_to_f32(tensor, values);
   widen_to_f32(tensor, values, tensor.shape.elements() - static_cast<std::int64_t>(values.size()));
 }
 
-CheckpointFile file(std::string name, std::span<const std::byte> bytes) { return {.name = std::move(name), .bytes = bytes}; }
+CheckpointFile file(std::string name, std::span<const std::byte> bytes) {
+  return {.name = std::move(name), .bytes = bytes};
+}
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// What is fuzzed: each function feeds bytes from nowhere to one reader of foreign files. A reader may throw Error; anything
-// else (another exception, a crash, a sanitizer's report) is a finding.
+// What is fuzzed: each function feeds bytes from nowhere to one reader of foreign files. A reader may throw Error;
+// anything else (another exception, a crash, a sanitizer's report) is a finding.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@ namespace qasr::fuzz {
 using Target = void (*)(std::span<const std::byte> bytes);
 
 void safetensors(std::span<const std::byte> bytes);  ///< the container, and every tensor's bytes
-void gguf(std::span<const std::byte> bytes);         ///< the container, the checkpoint made from it, every tensor decoded
-void config(std::span<const std::byte> bytes);       ///< config.json
+void gguf(std::span<const std::byte> bytes);    ///< the container, the checkpoint made from it, every tensor decoded
+void config(std::span<const std::byte> bytes);  ///< config.json
 /// vocab.json, merges.txt, tokenizer_config.json, added_tokens.json and tokenizer.json, separated by zero bytes.
 void tokenizer(std::span<const std::byte> bytes);
 

@@ -8,6 +8,7 @@
 #include "bench/benchmark.h"
 #include "bench_output.h"
 #include "format_names.h"
+#include "model_cache.h"
 #include "output.h"
 
 namespace qasr::app {
@@ -33,7 +34,7 @@ std::filesystem::path user_cache_dir() {
 
 bench::BenchmarkOptions benchmark_options(const BenchArguments& arguments) {
   bench::BenchmarkOptions options;
-  options.model_dir = arguments.model_dir;
+  if (!arguments.model_dir.empty()) options.model_dir = resolve_model(arguments.model_dir);
   options.synthetic_model = "qwen3-asr-" + arguments.synthetic;
   if (arguments.model_dir.empty() || arguments.packed) {
     options.cache_dir = arguments.cache_dir.empty() ? user_cache_dir() : std::filesystem::path(arguments.cache_dir);

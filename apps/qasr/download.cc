@@ -1,5 +1,6 @@
-// `qasr download`: a model from a hub into the cache. Files arrive side by side in NAME.partial, which survives a kill at any
-// byte; a file is whole when its size and SHA-256 are the hub's, the directory when all are, and then it gets its name.
+// `qasr download`: a model from a hub into the cache. Files arrive side by side in NAME.partial, which survives a kill
+// at any byte; a file is whole when its size and SHA-256 are the hub's, the directory when all are, and then it gets
+// its name.
 #include "download.h"
 
 #include <fcntl.h>
@@ -96,8 +97,13 @@ std::string hash_of(const fs::path& path) {
 
 class Download {
  public:
-  Download(const HubModel& model, std::vector<HubFile> files, HubOptions options, fs::path directory, DownloadProgress& progress)
-      : model_(model), files_(std::move(files)), options_(std::move(options)), directory_(std::move(directory)), progress_(progress) {}
+  Download(const HubModel& model, std::vector<HubFile> files, HubOptions options, fs::path directory,
+           DownloadProgress& progress)
+      : model_(model),
+        files_(std::move(files)),
+        options_(std::move(options)),
+        directory_(std::move(directory)),
+        progress_(progress) {}
 
   std::uint64_t missing_bytes() const {
     std::uint64_t missing = 0;
@@ -140,7 +146,8 @@ class Download {
 
   void fetch(HttpClient& client, const HubFile& file) {
     const fs::path path = incomplete(file);
-    if (size_of(directory_ / file.name) == file.bytes && fs::exists(directory_ / file.name)) return;  // by an earlier run
+    if (size_of(directory_ / file.name) == file.bytes && fs::exists(directory_ / file.name))
+      return;  // by an earlier run
     if (size_of(path) < file.bytes || file.bytes == 0) {
       with_retries(options_, file.name, [&] { return fetch_rest(client, file, path); });
     }
@@ -151,7 +158,8 @@ class Download {
   // From where the file ends. A server that ignores the range sends all of it again.
   Attempt fetch_rest(HttpClient& client, const HubFile& file, const fs::path& path) {
     const File out(path, O_WRONLY | O_CREAT);
-    const std::string url = options_.endpoint + "/" + model_.repository + "/resolve/" + model_.revision + "/" + file.name;
+    const std::string url =
+        options_.endpoint + "/" + model_.repository + "/resolve/" + model_.revision + "/" + file.name;
     std::uint64_t at = size_of(path);
     std::string failure;
     Attempt attempt;
@@ -164,9 +172,11 @@ class Download {
           if (::ftruncate(out.fd(), 0) != 0) failure = std::strerror(errno);
         },
         [&](std::span<const std::byte> bytes) {
-          if (at + bytes.size() > file.bytes) failure = "more than the " + std::to_string(file.bytes) + " bytes the hub lists";
+          if (at + bytes.size() > file.bytes)
+            failure = "more than the " + std::to_string(file.bytes) + " bytes the hub lists";
           for (std::size_t done = 0; failure.empty() && done < bytes.size();) {
-            const ssize_t n = ::pwrite(out.fd(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(at + done));
+            const ssize_t n =
+                ::pwrite(out.fd(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(at + done));
             if (n < 0 && errno == EINTR) continue;
             if (n <= 0) failure = std::string("cannot write: ") + std::strerror(errno);
             if (n > 0) done += static_cast<std::size_t>(n);
@@ -180,7 +190,8 @@ class Download {
     if (!failure.empty()) fail(file.name + ": " + failure);
     if (stop_) fail("stopped");
     if (attempt.result.failure.empty() && attempt.result.status < 300 && at < file.bytes) {
-      attempt.result.failure = "the body ends after " + std::to_string(at) + " of " + std::to_string(file.bytes) + " bytes";
+      attempt.result.failure =
+          "the body ends after " + std::to_string(at) + " of " + std::to_string(file.bytes) + " bytes";
     }
     return attempt;
   }
@@ -188,7 +199,8 @@ class Download {
   void check(const HubFile& file, const fs::path& path) {
     if (const std::uint64_t bytes = size_of(path); bytes != file.bytes) {
       fs::remove(path);
-      fail(file.name + " has " + std::to_string(bytes) + " bytes, expected " + std::to_string(file.bytes) + "; removed");
+      fail(file.name + " has " + std::to_string(bytes) + " bytes, expected " + std::to_string(file.bytes) +
+           "; removed");
     }
     if (file.sha256.empty()) return;
     const std::string found = hash_of(path);
@@ -210,7 +222,8 @@ class Download {
 
 void write_manifest(const fs::path& directory, const HubModel& model, const std::vector<HubFile>& files,
                     const std::string& endpoint) {
-  nlohmann::ordered_json manifest = {{"repository", model.repository}, {"revision", model.revision}, {"endpoint", endpoint}};
+  nlohmann::ordered_json manifest = {
+      {"repository", model.repository}, {"revision", model.revision}, {"endpoint", endpoint}};
   for (const HubFile& file : files) manifest["files"][file.name] = {{"bytes", file.bytes}, {"sha256", file.sha256}};
   std::ofstream stream(directory / kManifestName);
   stream << manifest.dump(1) << "\n";
@@ -245,14 +258,17 @@ CLI::App* add_download(CLI::App& app, DownloadArguments& arguments) {
   command->add_option("name", arguments.name, "0.6b, 1.7b, aligner, or OWNER/NAME")->required()->type_name("NAME");
   command->add_option("--endpoint", arguments.endpoint, "Where from; default: HF_ENDPOINT, else https://huggingface.co")
       ->type_name("URL");
-  command->add_option("--revision", arguments.revision, "Branch, tag or commit")->capture_default_str()->type_name("NAME");
+  command->add_option("--revision", arguments.revision, "Branch, tag or commit")
+      ->capture_default_str()
+      ->type_name("NAME");
   command->add_option("--file", arguments.files, "This file only (and configuration, tokenizer); may be repeated")
       ->type_name("NAME");
   command->add_option("--parallel", arguments.n_parallel, "Files at a time")
       ->capture_default_str()
       ->check(CLI::Range(1, 16))
       ->type_name("N");
-  command->add_option("--timeout", arguments.stall_timeout_s, "Seconds without a byte after which a connection is dropped")
+  command
+      ->add_option("--timeout", arguments.stall_timeout_s, "Seconds without a byte after which a connection is dropped")
       ->capture_default_str()
       ->check(CLI::Range(1, 3600))
       ->type_name("S");
@@ -267,10 +283,13 @@ ExitCode run_download(const DownloadArguments& arguments) {
     throw Error(ErrorCode::kInvalidArgument,
                 "download: \"" + arguments.name + "\" names no model, expected 0.6b, 1.7b, aligner or OWNER/NAME");
   }
-  if (arguments.revision.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != std::string::npos) {
+  if (arguments.revision.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
+      std::string::npos) {
     throw Error(ErrorCode::kInvalidArgument, "download: revision \"" + arguments.revision + "\" is no name");
   }
-  HubOptions options{.endpoint = arguments.endpoint, .token = environment("HF_TOKEN"), .revision = arguments.revision,
+  HubOptions options{.endpoint = arguments.endpoint,
+                     .token = environment("HF_TOKEN"),
+                     .revision = arguments.revision,
                      .stall_timeout_s = arguments.stall_timeout_s};
   if (options.endpoint.empty()) options.endpoint = environment("HF_ENDPOINT");
   if (options.endpoint.empty()) options.endpoint = kDefaultEndpoint;
@@ -280,7 +299,8 @@ ExitCode run_download(const DownloadArguments& arguments) {
   const fs::path directory = model_directory(repository), partial = directory.string() + ".partial";
   std::error_code error;
   if (fs::exists(directory / kManifestName, error)) {
-    if (!arguments.quiet) print_error(repository + " is here already; qasr models --remove " + repository + " removes it");
+    if (!arguments.quiet)
+      print_error(repository + " is here already; qasr models --remove " + repository + " removes it");
     print(directory.string() + "\n");
     return kExitOk;
   }

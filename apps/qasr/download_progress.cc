@@ -50,7 +50,8 @@ void DownloadProgress::show(Clock::time_point now) {
   const double rate = static_cast<double>(arrived_bytes_) / seconds;
   const double part = total_bytes_ > 0 ? static_cast<double>(done_bytes_) / static_cast<double>(total_bytes_) : 1;
   const int filled = std::clamp(static_cast<int>(part * kWidth), 0, kWidth);
-  const std::string bar = std::string(static_cast<std::size_t>(filled), '=') + std::string(static_cast<std::size_t>(kWidth - filled), ' ');
+  const std::string bar =
+      std::string(static_cast<std::size_t>(filled), '=') + std::string(static_cast<std::size_t>(kWidth - filled), ' ');
   const std::string left = rate > 0 ? time_text(static_cast<double>(total_bytes_ - done_bytes_) / rate) : "?";
   std::fprintf(stderr, "%s%3.0f %% [%s] %.1f of %.1f MB, %.1f MB/s, %s left%s", is_terminal_ ? "\r" : "", 100 * part,
                bar.c_str(), static_cast<double>(done_bytes_) / 1e6, static_cast<double>(total_bytes_) / 1e6, rate / 1e6,

@@ -27,9 +27,8 @@ struct Transfer {
 // "name: value" -> value if the name is this, ignoring case; else nothing.
 std::string header_value(std::string_view line, std::string_view name) {
   if (line.size() <= name.size() || line[name.size()] != ':') return {};
-  const bool same = std::equal(name.begin(), name.end(), line.begin(), [](unsigned char a, unsigned char b) {
-    return std::tolower(a) == std::tolower(b);
-  });
+  const bool same = std::equal(name.begin(), name.end(), line.begin(),
+                               [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
   if (!same) return {};
   std::string_view value = line.substr(name.size() + 1);
   while (!value.empty() && std::isspace(static_cast<unsigned char>(value.front())) != 0) value.remove_prefix(1);
@@ -109,7 +108,8 @@ HttpResult HttpClient::get(const HttpRequest& request, const std::function<void(
   const CURLcode code = curl_easy_perform(curl);
   curl_slist_free_all(headers);
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &transfer.result.status);
-  if (code != CURLE_OK && !transfer.refused) transfer.result.failure = reason[0] != '\0' ? reason : curl_easy_strerror(code);
+  if (code != CURLE_OK && !transfer.refused)
+    transfer.result.failure = reason[0] != '\0' ? reason : curl_easy_strerror(code);
   if (transfer.refused) transfer.result.failure = "ended here";
   if (code == CURLE_OK && !transfer.begun && transfer.result.status == 200) on_begin(transfer.result);  // an empty file
   return transfer.result;

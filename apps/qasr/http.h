@@ -12,14 +12,14 @@ namespace qasr::app {
 
 struct HttpRequest {
   std::string url;
-  std::string token;           ///< sent as bearer token to the url's host only, never to where it redirects
+  std::string token;            ///< sent as bearer token to the url's host only, never to where it redirects
   std::uint64_t from_byte = 0;  ///< > 0: asks for the rest of a file
-  int stall_timeout_s = 30;    ///< without a byte this long, the request has failed
+  int stall_timeout_s = 30;     ///< without a byte this long, the request has failed
 };
 
 struct HttpResult {
-  long status = 0;       ///< of the last response; 0: there was none
-  std::string failure;   ///< why there is no complete response; "" if there is one
+  long status = 0;      ///< of the last response; 0: there was none
+  std::string failure;  ///< why there is no complete response; "" if there is one
   int retry_after_s = -1;
   /// 206 and from where: the body is the rest that was asked for.
   bool is_rest = false;

@@ -20,14 +20,17 @@ constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 40;
 
 // Nothing that could leave the directory or hide in it.
 bool is_safe_name(const std::string& name) {
-  const auto safe = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.' || c == '+'; };
+  const auto safe = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.' || c == '+';
+  };
   return !name.empty() && name.size() <= 200 && name.front() != '.' && std::all_of(name.begin(), name.end(), safe);
 }
 
 bool is_final(long status) { return status >= 400 && status < 500 && status != 408 && status != 425 && status != 429; }
 
 std::string explain(long status, const HubOptions& options) {
-  const std::string has_token = options.token.empty() ? "no token was sent (HF_TOKEN)" : "the token of HF_TOKEN was refused";
+  const std::string has_token =
+      options.token.empty() ? "no token was sent (HF_TOKEN)" : "the token of HF_TOKEN was refused";
   if (status == 401 || status == 403) {
     return ": not allowed, " + has_token + "; a gated model must be accepted on its page first";
   }
@@ -65,14 +68,17 @@ HubModel read_answer(const std::string& repository, const std::string& text, con
   }
   if (!is_safe_name(model.revision)) fail(url + " names the revision \"" + model.revision + "\", expected a commit");
   for (const HubFile& file : model.files) {
-    const bool is_hash = file.sha256.empty() || (file.sha256.size() == 64 && file.sha256.find_first_not_of("0123456789abcdef") == std::string::npos);
+    const bool is_hash =
+        file.sha256.empty() ||
+        (file.sha256.size() == 64 && file.sha256.find_first_not_of("0123456789abcdef") == std::string::npos);
     if (file.bytes > kMaxFileBytes || !is_hash) fail(url + " says nonsense about " + file.name);
   }
   return model;
 }
 
 bool is_side_file(const std::string& name) {
-  return (name.ends_with(".json") && name != "model.safetensors.index.json") || name == "merges.txt" || name == "chat_template.jinja";
+  return (name.ends_with(".json") && name != "model.safetensors.index.json") || name == "merges.txt" ||
+         name == "chat_template.jinja";
 }
 
 }  // namespace
@@ -84,10 +90,13 @@ void with_retries(const HubOptions& options, const std::string& what, const std:
     const bool answered = result.status == 200 || result.status == 206;
     if (answered && result.failure.empty()) return;
     std::string reason = what + ": ";
-    reason += !result.failure.empty() ? result.failure : "the server answered " + std::to_string(result.status) + explain(result.status, options);
+    reason += !result.failure.empty()
+                  ? result.failure
+                  : "the server answered " + std::to_string(result.status) + explain(result.status, options);
     if (is_final(result.status)) fail(reason);
     n_failed = tried.made_progress ? 1 : n_failed + 1;
-    if (n_failed >= options.n_tries) fail(reason + " (" + std::to_string(n_failed) + " tries; what is there stays for the next)");
+    if (n_failed >= options.n_tries)
+      fail(reason + " (" + std::to_string(n_failed) + " tries; what is there stays for the next)");
     const double wait_s = result.retry_after_s >= 0 ? result.retry_after_s : std::min(30.0, 0.25 * (1 << n_failed));
     char seconds[16];
     std::snprintf(seconds, sizeof seconds, "%.3g", wait_s);
@@ -97,18 +106,19 @@ void with_retries(const HubOptions& options, const std::string& what, const std:
 }
 
 HubModel list_model(const std::string& repository, const HubOptions& options) {
-  const std::string url = options.endpoint + "/api/models/" + repository + "/revision/" + options.revision + "?blobs=true";
+  const std::string url =
+      options.endpoint + "/api/models/" + repository + "/revision/" + options.revision + "?blobs=true";
   std::string text;
   HttpClient client;
   with_retries(options, url, [&] {
     text.clear();
     Attempt attempt;
-    attempt.result = client.get({.url = url, .token = options.token, .stall_timeout_s = options.stall_timeout_s},
-                                [](const HttpResult&) {},
-                                [&](std::span<const std::byte> bytes) {
-                                  text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-                                  return text.size() <= kMaxAnswerBytes;
-                                });
+    attempt.result = client.get(
+        {.url = url, .token = options.token, .stall_timeout_s = options.stall_timeout_s}, [](const HttpResult&) {},
+        [&](std::span<const std::byte> bytes) {
+          text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+          return text.size() <= kMaxAnswerBytes;
+        });
     return attempt;
   });
   return read_answer(repository, text, url);
@@ -137,7 +147,8 @@ std::vector<HubFile> needed_files(const HubModel& model, const std::vector<std::
   if (weights.empty() && gguf.size() > 2) {
     std::string names;
     for (const HubFile& file : gguf) names += "\n    --file " + file.name;
-    fail(model.repository + " has several GGUF files; choose the text model and its mmproj, or one whole model:" + names);
+    fail(model.repository +
+         " has several GGUF files; choose the text model and its mmproj, or one whole model:" + names);
   }
   if (weights.empty()) weights = gguf;
   if (weights.empty()) fail(model.repository + " has neither *.safetensors nor *.gguf files");

@@ -30,8 +30,8 @@ struct HubOptions {
   std::function<void(const std::string&)> log{};
 };
 
-/// Calls `attempt` until it succeeds or its failure is final; waits in between (Retry-After, else 0.5, 1, 2 ... 30 s). An
-/// attempt that made progress starts the count anew.
+/// Calls `attempt` until it succeeds or its failure is final; waits in between (Retry-After, else 0.5, 1, 2 ... 30 s).
+/// An attempt that made progress starts the count anew.
 /// @param attempt  returns the result of a request and whether any byte arrived
 /// @throws Error kModel  what failed, and what to do about it
 struct Attempt {

@@ -66,8 +66,8 @@ std::string stored_rows(const ModelInfo& info) {
   for (const StoredType& type : info.types) {
     const std::string held = type.held.empty() ? "" : ", in memory " + type.held;
     text += row(text.empty() ? "stored as" : "", type.name + ": " + plural(type.n_tensors, "tensor") + ", " +
-                                                    count_text(type.n_parameters) + " parameters, " +
-                                                    bytes_text(static_cast<double>(type.bytes)) + held);
+                                                     count_text(type.n_parameters) + " parameters, " +
+                                                     bytes_text(static_cast<double>(type.bytes)) + held);
   }
   return text;
 }
@@ -106,8 +106,8 @@ std::string table(const ModelInfo& info) {
   using std::to_string;
   std::string text = row("checkpoint", info.path + (info.is_demo ? " (demonstration: synthetic voices only)" : ""));
   if (info.is_forced_aligner) text += row("kind", "forced aligner: time stamps of a known text");
-  text += row("layout", info.container + ", " + info.layout + " names, " + to_string(info.n_tensors) + " tensors in " + to_string(info.n_shards) +
-                            (info.n_shards == 1 ? " file, " : " files, ") +
+  text += row("layout", info.container + ", " + info.layout + " names, " + to_string(info.n_tensors) + " tensors in " +
+                            to_string(info.n_shards) + (info.n_shards == 1 ? " file, " : " files, ") +
                             bytes_text(static_cast<double>(info.file_bytes)));
   text += stored_rows(info);
   text += row("parameters", count_text(info.n_parameters));
@@ -143,8 +143,11 @@ using Json = nlohmann::ordered_json;
 Json types_json(const ModelInfo& info) {
   Json types = Json::array();
   for (const StoredType& type : info.types) {
-    types.push_back({{"type", type.name}, {"tensors", type.n_tensors}, {"parameters", type.n_parameters},
-                     {"bytes", type.bytes}, {"in_memory", type.held}});
+    types.push_back({{"type", type.name},
+                     {"tensors", type.n_tensors},
+                     {"parameters", type.n_parameters},
+                     {"bytes", type.bytes},
+                     {"in_memory", type.held}});
   }
   return types;
 }
@@ -158,55 +161,56 @@ Json weights_json(const ModelInfo& info) {
 Json tensors_json(const ModelInfo& info) {
   Json tensors = Json::array();
   for (const TensorInfo& tensor : info.tensors) {
-    tensors.push_back({{"name", tensor.name}, {"shape", tensor.shape}, {"type", tensor.stored}, {"bytes", tensor.bytes}});
+    tensors.push_back(
+        {{"name", tensor.name}, {"shape", tensor.shape}, {"type", tensor.stored}, {"bytes", tensor.bytes}});
   }
   return tensors;
 }
 
 std::string json_text(const ModelInfo& info, bool with_tensors) {
   Json document = {{"path", info.path},
-                                           {"demo", info.is_demo},
-                                           {"container", info.container},
-                                           {"layout", info.layout},
-                                           {"forced_aligner", info.is_forced_aligner},
-                                           {"types", types_json(info)},
-                                           {"tokenizer", info.tokenizer},
-                                           {"languages", info.languages},
-                                           {"dtype", info.dtype},
-                                           {"tensors", info.n_tensors},
-                                           {"files", info.n_shards},
-                                           {"file_bytes", info.file_bytes},
-                                           {"parameters",
-                                            {{"total", info.n_parameters},
-                                             {"encoder", info.n_encoder_parameters},
-                                             {"decoder", info.n_decoder_parameters},
-                                             {"embedding", info.n_embedding_parameters},
-                                             {"head", info.n_head_parameters}}},
-                                           {"encoder",
-                                            {{"layers", info.encoder_layers},
-                                             {"d_model", info.d_model},
-                                             {"heads", info.encoder_heads},
-                                             {"d_ff", info.encoder_d_ff},
-                                             {"mel_bins", info.n_mels},
-                                             {"conv_channels", info.conv_channels}}},
-                                           {"decoder",
-                                            {{"layers", info.decoder_layers},
-                                             {"hidden", info.hidden},
-                                             {"heads", info.n_heads},
-                                             {"kv_heads", info.n_kv_heads},
-                                             {"head_dim", info.head_dim},
-                                             {"d_ff", info.d_ff},
-                                             {"tied_head", info.tied_head}}},
-                                           {"vocab", info.vocab},
-                                           {"eos_token_ids", info.eos_token_ids},
-                                           {"max_positions", info.max_positions},
-                                           {"recommended_max_segment_s", info.recommended_max_segment_s},
-                                           {"memory",
-                                            {{"weights_bytes", weights_json(info)},
-                                             {"weights_bf16_bytes", 2 * info.n_parameters},
-                                             {"weights_f32_bytes", 4 * info.n_parameters},
-                                             {"kv_cache_bf16_bytes_per_token", info.kv_cache_bytes_per_token},
-                                             {"kv_cache_bf16_bytes_per_minute", kv_cache_bytes_per_minute(info)}}}};
+                   {"demo", info.is_demo},
+                   {"container", info.container},
+                   {"layout", info.layout},
+                   {"forced_aligner", info.is_forced_aligner},
+                   {"types", types_json(info)},
+                   {"tokenizer", info.tokenizer},
+                   {"languages", info.languages},
+                   {"dtype", info.dtype},
+                   {"tensors", info.n_tensors},
+                   {"files", info.n_shards},
+                   {"file_bytes", info.file_bytes},
+                   {"parameters",
+                    {{"total", info.n_parameters},
+                     {"encoder", info.n_encoder_parameters},
+                     {"decoder", info.n_decoder_parameters},
+                     {"embedding", info.n_embedding_parameters},
+                     {"head", info.n_head_parameters}}},
+                   {"encoder",
+                    {{"layers", info.encoder_layers},
+                     {"d_model", info.d_model},
+                     {"heads", info.encoder_heads},
+                     {"d_ff", info.encoder_d_ff},
+                     {"mel_bins", info.n_mels},
+                     {"conv_channels", info.conv_channels}}},
+                   {"decoder",
+                    {{"layers", info.decoder_layers},
+                     {"hidden", info.hidden},
+                     {"heads", info.n_heads},
+                     {"kv_heads", info.n_kv_heads},
+                     {"head_dim", info.head_dim},
+                     {"d_ff", info.d_ff},
+                     {"tied_head", info.tied_head}}},
+                   {"vocab", info.vocab},
+                   {"eos_token_ids", info.eos_token_ids},
+                   {"max_positions", info.max_positions},
+                   {"recommended_max_segment_s", info.recommended_max_segment_s},
+                   {"memory",
+                    {{"weights_bytes", weights_json(info)},
+                     {"weights_bf16_bytes", 2 * info.n_parameters},
+                     {"weights_f32_bytes", 4 * info.n_parameters},
+                     {"kv_cache_bf16_bytes_per_token", info.kv_cache_bytes_per_token},
+                     {"kv_cache_bf16_bytes_per_minute", kv_cache_bytes_per_minute(info)}}}};
   if (with_tensors) document["tensor_list"] = tensors_json(info);
   return document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
@@ -216,7 +220,8 @@ std::string json_text(const ModelInfo& info, bool with_tensors) {
 CLI::App* add_info(CLI::App& app, InfoArguments& arguments) {
   CLI::App* command = app.add_subcommand("info", "Describe a checkpoint: sizes, parameters, memory");
   command
-      ->add_option("model", arguments.model_dir, "Directory, safetensors or GGUF file; default: the demonstration model")
+      ->add_option("model", arguments.model_dir,
+                   "Directory, safetensors or GGUF file; default: the demonstration model")
       ->type_name("MODEL");
   command->add_flag("--tensors", arguments.tensors, "List every tensor: name, shape, type, size");
   command->add_flag("--json", arguments.json, "Print JSON");
@@ -226,7 +231,8 @@ CLI::App* add_info(CLI::App& app, InfoArguments& arguments) {
 
 ExitCode run_info(const InfoArguments& arguments) {
   const ModelInfo info = read_info(arguments);
-  print(arguments.json ? json_text(info, arguments.tensors) : table(info) + (arguments.tensors ? tensor_rows(info) : ""));
+  print(arguments.json ? json_text(info, arguments.tensors)
+                       : table(info) + (arguments.tensors ? tensor_rows(info) : ""));
   return kExitOk;
 }
 

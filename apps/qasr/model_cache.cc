@@ -80,7 +80,8 @@ std::vector<CachedModel> cached_models() {
     std::ifstream manifest(entry.path() / kManifestName);
     const nlohmann::json json = nlohmann::json::parse(manifest, nullptr, false);
     model.is_complete = json.is_object() && !entry.path().filename().string().ends_with(kPartial);
-    if (model.is_complete && json.contains("revision") && json["revision"].is_string()) model.revision = json["revision"];
+    if (model.is_complete && json.contains("revision") && json["revision"].is_string())
+      model.revision = json["revision"];
     models.push_back(std::move(model));
   }
   std::sort(models.begin(), models.end(), [](const auto& a, const auto& b) { return a.directory < b.directory; });

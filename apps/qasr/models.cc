@@ -25,8 +25,11 @@ std::string table(const std::vector<CachedModel>& models) {
 std::string json_text(const std::vector<CachedModel>& models) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const CachedModel& model : models) {
-    list.push_back({{"repository", model.repository}, {"revision", model.revision}, {"bytes", model.bytes},
-                    {"complete", model.is_complete}, {"path", model.directory.string()}});
+    list.push_back({{"repository", model.repository},
+                    {"revision", model.revision},
+                    {"bytes", model.bytes},
+                    {"complete", model.is_complete},
+                    {"path", model.directory.string()}});
   }
   return list.dump(2) + "\n";
 }

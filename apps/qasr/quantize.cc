@@ -19,7 +19,8 @@ constexpr const char* kExamples =
 std::string report_text(const QuantizeReport& report) {
   std::string text;
   char line[160];
-  std::snprintf(line, sizeof line, "%-24s %-22s %8s %12s %14s\n", "tensors", "stored as", "number", "MB", "relative error");
+  std::snprintf(line, sizeof line, "%-24s %-22s %8s %12s %14s\n", "tensors", "stored as", "number", "MB",
+                "relative error");
   text += line;
   for (const QuantizedClass& entry : report.classes) {
     std::snprintf(line, sizeof line, "%-24s %-22s %8d %12.2f %14.2e\n", entry.name.c_str(), entry.stored.c_str(),

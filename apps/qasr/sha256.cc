@@ -14,7 +14,8 @@ std::array<std::uint32_t, 64> make_constants() {
   std::size_t n = 0;
   for (std::uint32_t candidate = 2; n < constants.size(); ++candidate) {
     bool is_prime = true;
-    for (std::uint32_t divisor = 2; divisor * divisor <= candidate; ++divisor) is_prime = is_prime && candidate % divisor != 0;
+    for (std::uint32_t divisor = 2; divisor * divisor <= candidate; ++divisor)
+      is_prime = is_prime && candidate % divisor != 0;
     if (!is_prime) continue;
     const long double root = std::cbrt(static_cast<long double>(candidate));
     constants[n++] = static_cast<std::uint32_t>((root - std::floor(root)) * 4294967296.0L);

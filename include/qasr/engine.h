@@ -53,14 +53,15 @@ struct FormatMemory {
 struct ModelInfo {
   std::string path;
   std::string container;  ///< "safetensors" or "gguf"
-  std::string layout;     ///< of the tensor names: "official" (thinker.*), "transformers" (-hf), "bare" (no prefix), or the
-                          ///< program that writes such GGUF files: "llama.cpp", "qwen3-asr.cpp", "CrispASR", "transcribe.cpp"
-  std::string dtype;      ///< of the stored matrices: "bf16", "f16", "f32", "q8_0", ... or "mixed"
-  std::vector<StoredType> types;      ///< most bytes first
-  std::vector<TensorInfo> tensors;    ///< in the engine's order: encoder, decoder, head
-  std::vector<FormatMemory> memory;   ///< for every WeightFormat
-  std::string tokenizer;              ///< "byte-level BPE, 151704 tokens", or why there is none
-  std::vector<std::string> languages; ///< the checkpoint's own list; empty: it has none
+  std::string
+      layout;  ///< of the tensor names: "official" (thinker.*), "transformers" (-hf), "bare" (no prefix), or the
+               ///< program that writes such GGUF files: "llama.cpp", "qwen3-asr.cpp", "CrispASR", "transcribe.cpp"
+  std::string dtype;                   ///< of the stored matrices: "bf16", "f16", "f32", "q8_0", ... or "mixed"
+  std::vector<StoredType> types;       ///< most bytes first
+  std::vector<TensorInfo> tensors;     ///< in the engine's order: encoder, decoder, head
+  std::vector<FormatMemory> memory;    ///< for every WeightFormat
+  std::string tokenizer;               ///< "byte-level BPE, 151704 tokens", or why there is none
+  std::vector<std::string> languages;  ///< the checkpoint's own list; empty: it has none
   bool is_forced_aligner = false;
   std::uint64_t n_head_parameters = 0;  ///< 0 where the head is the embedding
   std::uint64_t n_parameters = 0, n_encoder_parameters = 0, n_decoder_parameters = 0, n_embedding_parameters = 0;
@@ -81,7 +82,8 @@ struct ModelInfo {
 /// Files are memory-mapped where possible and must not change while the engine lives.
 class QASR_API Engine {
  public:
-  /// @param model_dir  a directory, a safetensors file or a GGUF file; official, transformers-native, MLX-quantised or GGUF
+  /// @param model_dir  a directory, a safetensors file or a GGUF file; official, transformers-native, MLX-quantised or
+  /// GGUF
   ///                   (docs/formats.md)
   /// @throws Error kModel (names file, found, expected), kOutOfMemory, kDevice
   static std::shared_ptr<const Engine> open(const std::filesystem::path& model_dir, const EngineOptions& options = {});

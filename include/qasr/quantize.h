@@ -34,11 +34,12 @@ struct QuantizeReport {
   std::uint64_t source_bytes = 0, bytes = 0;  ///< weights
 };
 
-/// Writes `directory` (config.json, model.safetensors, generation settings, tokenizer) from a checkpoint. Tensors stream
-/// through: memory does not grow with the model. The directory appears, complete and re-read, or not at all.
+/// Writes `directory` (config.json, model.safetensors, generation settings, tokenizer) from a checkpoint. Tensors
+/// stream through: memory does not grow with the model. The directory appears, complete and re-read, or not at all.
 /// @param model  whatever Engine::open takes
 /// @param directory  must not exist, or be empty
-/// @throws Error kInvalidArgument (an option out of range, the directory is not empty), kModel (unreadable checkpoint, a
+/// @throws Error kInvalidArgument (an option out of range, the directory is not empty), kModel (unreadable checkpoint,
+/// a
 ///               file cannot be written, what was re-read is not what was meant)
 QASR_API QuantizeReport quantize_checkpoint(const std::filesystem::path& model, const std::filesystem::path& directory,
                                             const QuantizeOptions& options = {});

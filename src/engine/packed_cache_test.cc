@@ -138,5 +138,27 @@ TEST_F(PackedCacheTest, FilesInMemoryAndBackendsWithoutALayoutHaveNoCache) {
   cache->finish(*cpu);
 }
 
+// Automatic weights are q8 and share its file; but not where matrices stay what they are stored as.
+TEST_F(PackedCacheTest, AutomaticWeightsShareTheFileOfQ8UnlessMatricesStay) {
+  const auto is_hit = [](const fs::path& model, const fs::path& cache_dir, WeightFormat format) {
+    const CheckpointFiles files = CheckpointFiles::open(model);
+    const ModelConfig config = parse_model_config(files);
+    const WeightStore weights(files, config);
+    std::unique_ptr<PackedCache> cache;
+    const auto backend = make_cpu_backend(1, "generic");
+    cache = open_packed_cache(cache_dir, files, weights, format, *backend, {});
+    const TextDecoder decoder(config.text, config.audio_token_id, {weights, *backend, format});
+    cache->finish(*backend);
+    return cache->is_hit();
+  };
+  const testing::TempDir plain, stored;
+  EXPECT_FALSE(is_hit(model_.path(), plain.path(), WeightFormat::kQ8));
+  EXPECT_TRUE(is_hit(model_.path(), plain.path(), WeightFormat::kAuto));
+  const fs::path mlx = fs::path(QASR_SOURCE_DIR) / "tests/data/formats/mlx4";
+  EXPECT_FALSE(is_hit(mlx, stored.path(), WeightFormat::kQ8));
+  EXPECT_FALSE(is_hit(mlx, stored.path(), WeightFormat::kAuto));
+  EXPECT_TRUE(is_hit(mlx, stored.path(), WeightFormat::kAuto));
+}
+
 }  // namespace
 }  // namespace qasr

@@ -44,7 +44,8 @@ std::unique_ptr<ConvStemWeight> WeightPacker::conv_stem(MatrixRole role, const s
 
 WeightFormat WeightPacker::format_of(MatrixRole role, std::span<const HostTensor> tensors) const {
   const WeightFormat fallback = backend_.default_weights();
-  const bool keep = format_ == WeightFormat::kStored || (format_ == WeightFormat::kAuto && fallback == WeightFormat::kQ8);
+  const bool keep =
+      format_ == WeightFormat::kStored || (format_ == WeightFormat::kAuto && fallback == WeightFormat::kQ8);
   if (const auto held = stored_format(tensors); keep && held) return *held;
   return matrix_format(format_ == WeightFormat::kAuto ? fallback : format_, role);
 }

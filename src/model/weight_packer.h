@@ -21,7 +21,8 @@ class WeightPacker {
   using PackedCallback = std::function<void(const HostTensor&)>;
 
   /// Borrows all but the callback.
-  /// @param format  chosen for the model; what a matrix gets depends on its role too (model/weight_formats.h). With kAuto
+  /// @param format  chosen for the model; what a matrix gets depends on its role too (model/weight_formats.h). With
+  /// kAuto
   ///                and kStored, matrices whose integers the backend can hold as they are stay as they are
   WeightPacker(const WeightStore& weights, Backend& backend, WeightFormat format, PackedCallback on_packed = {})
       : weights_(weights), backend_(backend), format_(format), on_packed_(std::move(on_packed)) {}

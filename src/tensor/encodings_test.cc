@@ -22,7 +22,8 @@ std::vector<std::byte> bytes_of(std::initializer_list<int> values) {
 
 // Golden bytes: the specification of MLX's packing.
 TEST(BitStreams, GoldenBytes) {
-  const std::vector<std::byte> four = bytes_of({0x10, 0x32, 0x54, 0x76}), five = bytes_of({0x20, 0x88, 0x41, 0x8a, 0x39});
+  const std::vector<std::byte> four = bytes_of({0x10, 0x32, 0x54, 0x76}),
+                               five = bytes_of({0x20, 0x88, 0x41, 0x8a, 0x39});
   std::vector<std::uint8_t> q(8), expected = {0, 1, 2, 3, 4, 5, 6, 7};
   unpack_bits(four, 4, 0, q);
   EXPECT_EQ(q, expected);
@@ -101,8 +102,11 @@ TEST(Encodings, ChannelsLastReadsLikeChannelsFirst) {
   for (std::size_t o = 0; o < 3; ++o)
     for (std::size_t t = 0; t < 9; ++t)
       for (std::size_t i = 0; i < 5; ++i) expected[(o * 5 + i) * 9 + t] = last[(o * 9 + t) * 5 + i];
-  const HostTensor kernel{.name = "k", .dtype = DType::kF32, .shape = {3, inputs, 3, 3},
-                          .bytes = std::as_bytes(std::span(last)), .channels_last = true};
+  const HostTensor kernel{.name = "k",
+                          .dtype = DType::kF32,
+                          .shape = {3, inputs, 3, 3},
+                          .bytes = std::as_bytes(std::span(last)),
+                          .channels_last = true};
   widen_to_f32(kernel, found);
   EXPECT_EQ(found, expected);
 }

@@ -28,9 +28,9 @@ enum class Encoding : std::uint8_t {
 
 /// The parts of an MLX-quantised matrix [rows, cols] beside its integers.
 struct AffineParts {
-  int bits = 0;                      ///< 2, 3, 4, 5, 6 or 8
-  std::int64_t group_size = 0;       ///< elements of a row that share scale and bias
-  DType dtype = DType::kBf16;        ///< of scales and biases: bf16, f16 or f32
+  int bits = 0;                       ///< 2, 3, 4, 5, 6 or 8
+  std::int64_t group_size = 0;        ///< elements of a row that share scale and bias
+  DType dtype = DType::kBf16;         ///< of scales and biases: bf16, f16 or f32
   std::span<const std::byte> scales;  ///< [rows, cols / group_size]
   std::span<const std::byte> biases;  ///< the same
 };

@@ -1,5 +1,5 @@
-// A checkpoint's tensor as f32, whatever its encoding. Values are exact where f32 can be: every bf16 and f16 is, a block's
-// scale times its integer is (but for q6_K), the sum with a bias is rounded once.
+// A checkpoint's tensor as f32, whatever its encoding. Values are exact where f32 can be: every bf16 and f16 is, a
+// block's scale times its integer is (but for q6_K), the sum with a bias is rounded once.
 #pragma once
 
 #include <span>

@@ -34,9 +34,7 @@ bool is_other(const fs::path& name) {
 }
 
 bool is_weight_file(const CheckpointFile& file) { return weight_file_kind(file.bytes) != WeightFileKind::kNone; }
-bool is_gguf(const CheckpointFile& file) {
-  return weight_file_kind(file.bytes) == WeightFileKind::kGguf;
-}
+bool is_gguf(const CheckpointFile& file) { return weight_file_kind(file.bytes) == WeightFileKind::kGguf; }
 
 // "a, b, c and 4 more", or "nothing".
 std::string list_names(std::span<const std::string> names) {
@@ -83,7 +81,13 @@ CheckpointFiles CheckpointFiles::map_directory(const fs::path& directory) {
     const bool belongs = belongs_to_checkpoint(name);
     if (!belongs && (is_other(name) || !fs::is_regular_file(path, ignored))) continue;
     if (name != kConfigName && fs::is_directory(path, ignored)) continue;
-    MappedFile mapping(path);
+    MappedFile mapping;
+    try {
+      mapping = MappedFile(path);
+    } catch (const Error&) {
+      if (belongs) throw;
+      continue;  // what lies around need not be readable
+    }
     const CheckpointFile file{.name = name, .bytes = mapping.bytes(), .modified_ns = mapping.modified_ns()};
     if (!belongs && !is_weight_file(file)) continue;
     result.mappings_.push_back(std::move(mapping));
@@ -123,7 +127,8 @@ CheckpointFiles CheckpointFiles::open(const fs::path& path) {
     }
     result.require(kConfigName);
   } else {
-    const std::string found = kind == WeightFileKind::kUnsupported ? describe_unsupported(file->bytes) : "no weights, as far as its first bytes tell";
+    const std::string found = kind == WeightFileKind::kUnsupported ? describe_unsupported(file->bytes)
+                                                                   : "no weights, as far as its first bytes tell";
     throw Error(ErrorCode::kModel, "cannot open model " + path.string() + ": it is " + found +
                                        "; expected a directory with config.json and *.safetensors, a safetensors file "
                                        "in such a directory, or a GGUF file");
@@ -141,7 +146,8 @@ void CheckpointFiles::keep_gguf_parts(const std::string& wanted) {
   std::vector<std::string> kept;
   for (const CheckpointFile* part : parts) kept.push_back(part->name);
   // Nothing beside the parts counts: a GGUF file describes itself, and what lies around may belong to another model.
-  std::erase_if(files_, [&](const CheckpointFile& f) { return std::find(kept.begin(), kept.end(), f.name) == kept.end(); });
+  std::erase_if(files_,
+                [&](const CheckpointFile& f) { return std::find(kept.begin(), kept.end(), f.name) == kept.end(); });
   for (OwnedFile& file : made) add_owned(std::move(file));
 }
 
@@ -184,7 +190,8 @@ const CheckpointFile& CheckpointFiles::require(std::string_view name) const {
 }
 
 void CheckpointFiles::release(const HostTensor& tensor) const noexcept {
-  for (const std::span<const std::byte> part : {tensor.bytes, tensor.affine.scales, tensor.affine.biases}) release(part);
+  for (const std::span<const std::byte> part : {tensor.bytes, tensor.affine.scales, tensor.affine.biases})
+    release(part);
 }
 
 void CheckpointFiles::release(std::span<const std::byte> bytes) const noexcept {

@@ -32,14 +32,16 @@ class CheckpointFiles {
  public:
   /// Whatever a user has: a directory, a weight file in one (its neighbours complete it), told by content.
   ///   directory     open_directory; without config.json, a GGUF checkpoint
-  ///   GGUF          the file, or the text model with its mmproj file, and nothing else of the directory: configuration and
+  ///   GGUF          the file, or the text model with its mmproj file, and nothing else of the directory: configuration
+  ///   and
   ///                 tokenizer are made from metadata
-  ///   safetensors   the directory of the file, and of the safetensors files there this one only, unless an index names it
+  ///   safetensors   the directory of the file, and of the safetensors files there this one only, unless an index names
+  ///   it
   /// @throws Error kModel  nothing there, an unsupported format (the message says which), parts missing
   static CheckpointFiles open(const std::filesystem::path& path);
   /// Maps *.json, *.safetensors, *.gguf and merges.txt of a directory, sorted by name, and files of other names whose
-  /// first bytes are those of weights, read or not; everything else is ignored. Links are followed; mapping reads next to
-  /// nothing yet. Of a GGUF checkpoint what is missing is made (weights/gguf_checkpoint.h).
+  /// first bytes are those of weights, read or not; everything else is ignored. Links are followed; mapping reads next
+  /// to nothing yet. Of a GGUF checkpoint what is missing is made (weights/gguf_checkpoint.h).
   /// @throws Error kModel  not a directory, unreadable, no config.json (the message lists what is there)
   static CheckpointFiles open_directory(const std::filesystem::path& directory);
   /// Borrows memory. `where` names the source in messages.

@@ -29,8 +29,8 @@ std::vector<StoredType> stored_types(const WeightStore& store) {
     const std::string name = encoding_name(tensor);
     const bool is_matrix = tensor.shape.rank() >= 2;
     const std::string held = !is_matrix ? "" : (stored_format(tensor) ? "as stored" : "q8");
-    auto type = std::find_if(types.begin(), types.end(),
-                             [&](const StoredType& t) { return t.name == name && t.held == held; });
+    auto type =
+        std::find_if(types.begin(), types.end(), [&](const StoredType& t) { return t.name == name && t.held == held; });
     if (type == types.end()) type = types.insert(types.end(), {.name = name, .held = held});
     ++type->n_tensors;
     type->n_parameters += static_cast<std::uint64_t>(tensor.shape.elements());

@@ -1,5 +1,5 @@
-// Checkpoints in every form, written by the official packages (tools/make_format_fixtures.py): every tensor must have, bit
-// for bit, the values that the package which wrote it decodes.
+// Checkpoints in every form, written by the official packages (tools/make_format_fixtures.py): every tensor must have,
+// bit for bit, the values that the package which wrote it decodes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -43,9 +43,12 @@ struct Form {
   const char* names;  // scheme
   bool is_gguf;
 };
-constexpr Form kForms[] = {{"mlx4", "bare", false},           {"mlx_mixed", "official", false},
-                           {"transformers", "transformers", false}, {"llama_q8_0", "llama.cpp", true},
-                           {"crisp.gguf", "CrispASR", true},  {"qwen3-asr-cpp.gguf", "qwen3-asr.cpp", true},
+constexpr Form kForms[] = {{"mlx4", "bare", false},
+                           {"mlx_mixed", "official", false},
+                           {"transformers", "transformers", false},
+                           {"llama_q8_0", "llama.cpp", true},
+                           {"crisp.gguf", "CrispASR", true},
+                           {"qwen3-asr-cpp.gguf", "qwen3-asr.cpp", true},
                            {"transcribe-cpp.gguf", "transcribe.cpp", true}};
 
 class Forms : public ::testing::TestWithParam<Form> {};
@@ -68,7 +71,8 @@ TEST_P(Forms, EveryTensorHasTheValuesOfItsWriter) {
 
 INSTANTIATE_TEST_SUITE_P(All, Forms, ::testing::ValuesIn(kForms), [](const auto& test) {
   std::string name = test.param.name;
-  std::replace_if(name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
   return name;
 });
 
@@ -89,8 +93,11 @@ TEST(Formats, EveryBlockTypeOfGguf) {
   const GgufFile gguf(file.bytes(), "blocks.gguf");
   EXPECT_EQ(gguf.tensors().size(), 14u);
   for (const StoredTensor& stored : gguf.tensors()) {
-    const HostTensor tensor{.name = stored.name, .dtype = *stored.dtype, .shape = {stored.dims[0], stored.dims[1]},
-                            .bytes = stored.bytes, .encoding = stored.encoding};
+    const HostTensor tensor{.name = stored.name,
+                            .dtype = *stored.dtype,
+                            .shape = {stored.dims[0], stored.dims[1]},
+                            .bytes = stored.bytes,
+                            .encoding = stored.encoding};
     EXPECT_EQ(encoded_bytes(tensor), stored.bytes.size());
     EXPECT_EQ(crc_of(tensor), expected.at(stored.name)) << stored.name;
   }
@@ -105,8 +112,11 @@ TEST(Formats, EveryWidthAndGroupOfMlx) {
     const std::string stem = name.substr(0, name.size() - std::string("weight").size());
     const StoredTensor &q = tensors.at(name), &scales = tensors.at(stem + "scales");
     HostTensor tensor{.name = name, .shape = {2, 256}, .bytes = q.bytes, .encoding = Encoding::kMlxAffine};
-    tensor.affine = {.bits = static_cast<int>(q.dims[1] * 32 / 256), .group_size = 256 / scales.dims[1],
-                     .dtype = *scales.dtype, .scales = scales.bytes, .biases = tensors.at(stem + "biases").bytes};
+    tensor.affine = {.bits = static_cast<int>(q.dims[1] * 32 / 256),
+                     .group_size = 256 / scales.dims[1],
+                     .dtype = *scales.dtype,
+                     .scales = scales.bytes,
+                     .biases = tensors.at(stem + "biases").bytes};
     EXPECT_EQ(crc_of(tensor), crc) << name;
   }
 }
@@ -148,7 +158,9 @@ TEST(Formats, UnsupportedFilesAreNamed) {
   dir.write("config.json", "{}");
   dir.write("pytorch_model.bin", std::string("PK\3\4 and so on", 14));
   const CheckpointFiles files = CheckpointFiles::open(dir.path());
-  EXPECT_THAT(model_error([&] { WeightStore(files, {}); }), AllOf(HasSubstr("no *.safetensors or GGUF file found"), HasSubstr("pytorch_model.bin"), HasSubstr("convert")));
+  EXPECT_THAT(
+      model_error([&] { WeightStore(files, {}); }),
+      AllOf(HasSubstr("no *.safetensors or GGUF file found"), HasSubstr("pytorch_model.bin"), HasSubstr("convert")));
   EXPECT_THAT(model_error([&] { CheckpointFiles::open(dir.path() / "pytorch_model.bin"); }), HasSubstr("PyTorch"));
   fs::create_symlink(dir.path() / "loop", dir.path() / "loop");
   EXPECT_THAT(model_error([&] { CheckpointFiles::open(dir.path() / "loop"); }), HasSubstr("symbolic links"));

@@ -34,13 +34,27 @@ constexpr std::array kTensorTypes = {
     TensorType{12, "Q4_K", Encoding::kQ4K},
     TensorType{13, "Q5_K", Encoding::kQ5K},
     TensorType{14, "Q6_K", Encoding::kQ6K},
-    TensorType{9, "Q8_1", {}},    TensorType{10, "Q2_K", {}},    TensorType{11, "Q3_K", {}},
-    TensorType{15, "Q8_K", {}},   TensorType{16, "IQ2_XXS", {}}, TensorType{17, "IQ2_XS", {}},
-    TensorType{18, "IQ3_XXS", {}}, TensorType{19, "IQ1_S", {}},  TensorType{20, "IQ4_NL", {}},
-    TensorType{21, "IQ3_S", {}},  TensorType{22, "IQ2_S", {}},   TensorType{23, "IQ4_XS", {}},
-    TensorType{24, "I8", {}},     TensorType{25, "I16", {}},     TensorType{26, "I32", {}},
-    TensorType{27, "I64", {}},    TensorType{28, "F64", {}},     TensorType{29, "IQ1_M", {}},
-    TensorType{34, "TQ1_0", {}},  TensorType{35, "TQ2_0", {}},   TensorType{39, "MXFP4", {}},
+    TensorType{9, "Q8_1", {}},
+    TensorType{10, "Q2_K", {}},
+    TensorType{11, "Q3_K", {}},
+    TensorType{15, "Q8_K", {}},
+    TensorType{16, "IQ2_XXS", {}},
+    TensorType{17, "IQ2_XS", {}},
+    TensorType{18, "IQ3_XXS", {}},
+    TensorType{19, "IQ1_S", {}},
+    TensorType{20, "IQ4_NL", {}},
+    TensorType{21, "IQ3_S", {}},
+    TensorType{22, "IQ2_S", {}},
+    TensorType{23, "IQ4_XS", {}},
+    TensorType{24, "I8", {}},
+    TensorType{25, "I16", {}},
+    TensorType{26, "I32", {}},
+    TensorType{27, "I64", {}},
+    TensorType{28, "F64", {}},
+    TensorType{29, "IQ1_M", {}},
+    TensorType{34, "TQ1_0", {}},
+    TensorType{35, "TQ2_0", {}},
+    TensorType{39, "MXFP4", {}},
 };
 
 // Bytes of a metadata value of fixed size; 0: string, array or unknown.
@@ -96,7 +110,8 @@ class GgufParser {
     std::unordered_set<std::string> names;
     for (std::uint64_t i = 0; i < n_tensors; ++i) {
       pending.push_back(read_tensor());
-      if (!names.insert(pending.back().tensor.name).second) fail("tensor " + pending.back().tensor.name + " appears twice");
+      if (!names.insert(pending.back().tensor.name).second)
+        fail("tensor " + pending.back().tensor.name + " appears twice");
     }
     place(std::move(pending));
   }
@@ -149,8 +164,8 @@ class GgufParser {
     n_pairs_ = number<std::uint64_t>("the number of keys");
     constexpr std::uint64_t kSmallestPair = 8 + 1 + 4 + 1, kSmallestTensor = 8 + 1 + 4 + 8 + 4 + 8;
     if (n_pairs_ > rest_.size() / kSmallestPair || n_tensors > rest_.size() / kSmallestTensor) {
-      fail("declares " + std::to_string(n_pairs_) + " keys and " + std::to_string(n_tensors) + " tensors, more than its " +
-           std::to_string(out_.file_.size()) + " bytes can hold");
+      fail("declares " + std::to_string(n_pairs_) + " keys and " + std::to_string(n_tensors) +
+           " tensors, more than its " + std::to_string(out_.file_.size()) + " bytes can hold");
     }
     return n_tensors;
   }
@@ -181,7 +196,8 @@ class GgufParser {
       fail("key " + key + " is an array of type " + std::to_string(array.type) + ", expected numbers or strings");
     }
     const auto before = rest_;
-    if (array.count > rest_.size()) fail("key " + key + " has " + std::to_string(array.count) + " elements, more than the file holds");
+    if (array.count > rest_.size())
+      fail("key " + key + " has " + std::to_string(array.count) + " elements, more than the file holds");
     if (bytes > 0) {
       take(array.count * bytes, "an array");
     } else {
@@ -196,7 +212,8 @@ class GgufParser {
     StoredTensor& tensor = pending.tensor;
     tensor.name = name("a tensor's name");
     const auto n_dims = number<std::uint32_t>("a tensor's rank");
-    if (n_dims > kMaxDims) fail("tensor " + tensor.name + " has " + std::to_string(n_dims) + " dimensions, expected at most 4");
+    if (n_dims > kMaxDims)
+      fail("tensor " + tensor.name + " has " + std::to_string(n_dims) + " dimensions, expected at most 4");
     std::uint64_t elements = 1;
     for (std::uint32_t axis = 0; axis < n_dims; ++axis) {
       const auto dim = number<std::uint64_t>("a dimension");
@@ -215,7 +232,8 @@ class GgufParser {
   std::uint64_t tensor_bytes(StoredTensor& tensor, std::uint32_t id, std::uint64_t elements) const {
     const auto type = std::find_if(kTensorTypes.begin(), kTensorTypes.end(), [&](const auto& t) { return t.id == id; });
     if (type == kTensorTypes.end() || !type->encoding) {
-      fail("tensor " + tensor.name + " has type " + (type == kTensorTypes.end() ? "number " + std::to_string(id) : std::string(type->name)) +
+      fail("tensor " + tensor.name + " has type " +
+           (type == kTensorTypes.end() ? "number " + std::to_string(id) : std::string(type->name)) +
            ", expected F32, F16, BF16, Q8_0, Q6_K, Q5_K, Q4_K, Q4_0, Q4_1, Q5_0 or Q5_1");
     }
     tensor.dtype_text = type->name;
@@ -239,10 +257,12 @@ class GgufParser {
     const std::span<const std::byte> data = out_.file_.subspan(out_.header_bytes_);
     for (Pending& entry : pending) {
       const std::string range = std::to_string(entry.bytes) + " bytes at offset " + std::to_string(entry.offset);
-      if (entry.offset % step != 0) fail("tensor " + entry.tensor.name + " has " + range + ", not a multiple of the alignment " + std::to_string(step));
+      if (entry.offset % step != 0)
+        fail("tensor " + entry.tensor.name + " has " + range + ", not a multiple of the alignment " +
+             std::to_string(step));
       if (entry.offset > data.size() || entry.bytes > data.size() - entry.offset) {
-        fail("tensor " + entry.tensor.name + " has " + range + ", expected a range within the " + std::to_string(data.size()) +
-             " bytes of data: truncated, or the header is wrong");
+        fail("tensor " + entry.tensor.name + " has " + range + ", expected a range within the " +
+             std::to_string(data.size()) + " bytes of data: truncated, or the header is wrong");
       }
       entry.tensor.bytes = data.subspan(static_cast<std::size_t>(entry.offset), static_cast<std::size_t>(entry.bytes));
     }
@@ -287,8 +307,9 @@ std::optional<std::int64_t> GgufFile::integer(std::string_view key, std::int64_t
     fail_type(key, "an integer");
   }
   if (found < low || found > high) {
-    throw Error(ErrorCode::kModel, "cannot read " + where_ + ": key " + std::string(key) + " is " + std::to_string(found) +
-                                       ", expected an integer from " + std::to_string(low) + " to " + std::to_string(high));
+    throw Error(ErrorCode::kModel, "cannot read " + where_ + ": key " + std::string(key) + " is " +
+                                       std::to_string(found) + ", expected an integer from " + std::to_string(low) +
+                                       " to " + std::to_string(high));
   }
   return found;
 }
@@ -328,7 +349,8 @@ std::vector<std::int64_t> GgufFile::integers(std::string_view key) const {
   const Value* value = find(key);
   if (value == nullptr) return {};
   const auto* array = std::get_if<GgufArray>(value);
-  if (array == nullptr || array->type == kStringType || array->type == 6 || array->type == 12) fail_type(key, "an array of integers");
+  if (array == nullptr || array->type == kStringType || array->type == 6 || array->type == 12)
+    fail_type(key, "an array of integers");
   std::vector<std::int64_t> result;
   const std::size_t step = value_bytes(array->type);
   for (std::uint64_t i = 0; i < array->count; ++i) {

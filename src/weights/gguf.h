@@ -45,7 +45,8 @@ class GgufFile {
   const std::vector<std::string>& keys() const { return keys_; }
   bool has(std::string_view key) const { return find(key) != nullptr; }
 
-  /// An integer, whatever its width; none if the key is absent.  @throws Error kModel  another type, or outside the range
+  /// An integer, whatever its width; none if the key is absent.  @throws Error kModel  another type, or outside the
+  /// range
   std::optional<std::int64_t> integer(std::string_view key, std::int64_t low, std::int64_t high) const;
   std::optional<double> number(std::string_view key) const;
   std::string text_or(std::string_view key, const std::string& fallback) const;

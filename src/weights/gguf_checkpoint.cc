@@ -1,5 +1,5 @@
-// See gguf_checkpoint.h. Sizes come from the tensors' shapes, which all writers agree on; only what shapes cannot say comes
-// from metadata, whose keys differ from writer to writer and are told by their ends.
+// See gguf_checkpoint.h. Sizes come from the tensors' shapes, which all writers agree on; only what shapes cannot say
+// comes from metadata, whose keys differ from writer to writer and are told by their ends.
 #include "weights/gguf_checkpoint.h"
 
 #include <algorithm>
@@ -48,7 +48,8 @@ class Parts {
   bool has_tensor(const std::string& name) const { return shapes_.contains(name); }
   std::int64_t dim(const std::string& name, std::size_t axis) const {
     const auto found = shapes_.find(name);
-    if (found == shapes_.end()) fail(files_[0].where(), "no tensor for " + name + " found, which gives a size of the model");
+    if (found == shapes_.end())
+      fail(files_[0].where(), "no tensor for " + name + " found, which gives a size of the model");
     if (axis >= found->second.size() || found->second[axis] < 1 || found->second[axis] > kMaxSize) {
       fail(files_[0].where(), "the tensor for " + name + " has no dimension " + std::to_string(axis) + " of 1 to " +
                                   std::to_string(kMaxSize));
@@ -92,17 +93,19 @@ AudioEncoderConfig audio_config(const Parts& parts) {
   AudioEncoderConfig config;
   config.conv_channels = parts.size(prefix + "conv2d1.bias", 0);
   config.d_model = parts.size(prefix + "conv_out.weight", 0);
-  const int rows = parts.size(prefix + "conv_out.weight", 1) / std::max(1, config.conv_channels);  // n_mels halved thrice
-  config.n_mels = static_cast<int>(
-      parts.integer({".num_mel_bins", ".n_mels"}, 1, kMaxSize).value_or(std::int64_t{rows} * 8));
+  const int rows =
+      parts.size(prefix + "conv_out.weight", 1) / std::max(1, config.conv_channels);  // n_mels halved thrice
+  config.n_mels =
+      static_cast<int>(parts.integer({".num_mel_bins", ".n_mels"}, 1, kMaxSize).value_or(std::int64_t{rows} * 8));
   config.n_layers = parts.count_layers(prefix + "layers.", ".fc1.weight");
   if (config.n_layers == 0) fail(parts.files()[0].where(), "no layers of the audio encoder found");
   config.d_ff = parts.size(prefix + "layers.0.fc1.weight", 0);
   config.output_dim = parts.size(prefix + "proj2.weight", 0);
   config.n_heads = static_cast<int>(
-      parts.integer({"audio.attention.head_count", "audio.encoder.attention.head_count", "audio.n_heads",
-                     "encoder.n_heads", "encoder.attention.head_count", "encoder.head_count"},
-                    1, kMaxSize)
+      parts
+          .integer({"audio.attention.head_count", "audio.encoder.attention.head_count", "audio.n_heads",
+                    "encoder.n_heads", "encoder.attention.head_count", "encoder.head_count"},
+                   1, kMaxSize)
           .value_or(std::max(1, config.d_model / kEncoderHeadDim)));
   config.n_window = kWindow;
   config.n_window_infer = kWindowInfer;
@@ -119,8 +122,10 @@ TextDecoderConfig text_config(const Parts& parts) {
   config.head_dim = parts.size(layer + "self_attn.q_norm.weight", 0);
   config.n_heads = parts.size(layer + "self_attn.q_proj.weight", 0) / config.head_dim;
   config.n_kv_heads = parts.size(layer + "self_attn.k_proj.weight", 0) / config.head_dim;
-  if (config.n_heads < 1 || config.n_kv_heads < 1) fail(parts.files()[0].where(), "fewer rows of queries than a head has");
-  config.rms_norm_eps = static_cast<float>(parts.number({"layer_norm_rms_epsilon", "rms_norm_eps", "rms_norm_epsilon"}));
+  if (config.n_heads < 1 || config.n_kv_heads < 1)
+    fail(parts.files()[0].where(), "fewer rows of queries than a head has");
+  config.rms_norm_eps =
+      static_cast<float>(parts.number({"layer_norm_rms_epsilon", "rms_norm_eps", "rms_norm_epsilon"}));
   config.rope_theta = parts.number({"rope.freq_base", "rope_theta"});
   config.max_positions = static_cast<int>(
       parts.integer({".context_length", ".max_pos", ".max_positions", ".max_position_embeddings"}, 1, kMaxSize)
@@ -186,8 +191,9 @@ std::string names_of(std::span<const Content> contents) {
 // The file with this part, if there is exactly one.
 const CheckpointFile* only_one(const std::vector<Content>& contents, const char* what, const std::string& where) {
   if (contents.empty()) {
-    fail(where, std::string("no GGUF file with the ") + what +
-                    " found: a text model needs the mmproj file of the same checkpoint beside it, and the other way round");
+    fail(where,
+         std::string("no GGUF file with the ") + what +
+             " found: a text model needs the mmproj file of the same checkpoint beside it, and the other way round");
   }
   if (contents.size() > 1) {
     fail(where, std::string("several GGUF files hold the ") + what + " (" + names_of(contents) +
@@ -198,13 +204,14 @@ const CheckpointFile* only_one(const std::vector<Content>& contents, const char*
 
 }  // namespace
 
-std::vector<const CheckpointFile*> gguf_parts(std::span<const CheckpointFile* const> files, const CheckpointFile* wanted,
-                                              const std::string& where) {
+std::vector<const CheckpointFile*> gguf_parts(std::span<const CheckpointFile* const> files,
+                                              const CheckpointFile* wanted, const std::string& where) {
   std::vector<Content> whole, encoders, decoders;
   for (const CheckpointFile* file : files) {
     const GgufFile gguf(file->bytes, where + "/" + file->name);
     if (gguf.integer("split.count", 0, kMaxSize).value_or(1) > 1) {
-      fail(gguf.where(), "one of several files of a split model, expected a whole one: join them with llama-gguf-split");
+      fail(gguf.where(),
+           "one of several files of a split model, expected a whole one: join them with llama-gguf-split");
     }
     Content content{file};
     for (const StoredTensor& tensor : gguf.tensors()) {
@@ -213,8 +220,9 @@ std::vector<const CheckpointFile*> gguf_parts(std::span<const CheckpointFile* co
       content.decoder = content.decoder || name == "model.embed_tokens.weight";
     }
     if (file == wanted && !content.encoder && !content.decoder) {
-      fail(gguf.where(), "architecture \"" + gguf.architecture() +
-                             "\", which has neither the audio encoder nor the text decoder of Qwen3-ASR under a known name");
+      fail(gguf.where(),
+           "architecture \"" + gguf.architecture() +
+               "\", which has neither the audio encoder nor the text decoder of Qwen3-ASR under a known name");
     }
     const bool other = wanted != nullptr && file != wanted;
     if (content.encoder && content.decoder && !other) whole.push_back(content);

@@ -105,7 +105,8 @@ TEST(Gguf, RefusesLiesAboutTensors) {
   const auto one = [](std::vector<std::uint64_t> dims, std::uint32_t type, std::uint64_t offset, std::size_t data) {
     return error_of(Builder().begin(1, 0).tensor("t", std::move(dims), type, offset).data(data));
   };
-  EXPECT_THAT(one({8}, 0, 0, 16), AllOf(HasSubstr("tensor t"), HasSubstr("32 bytes at offset 0"), HasSubstr("16 bytes of data")));
+  EXPECT_THAT(one({8}, 0, 0, 16),
+              AllOf(HasSubstr("tensor t"), HasSubstr("32 bytes at offset 0"), HasSubstr("16 bytes of data")));
   EXPECT_THAT(one({8}, 0, UINT64_MAX - 31, 32), HasSubstr("expected a range within"));
   EXPECT_THAT(one({8}, 0, 7, 64), HasSubstr("not a multiple of the alignment 32"));
   EXPECT_THAT(one({std::uint64_t{1} << 33, std::uint64_t{1} << 33}, 0, 0, 32), HasSubstr("too large"));
@@ -116,8 +117,10 @@ TEST(Gguf, RefusesLiesAboutTensors) {
 }
 
 TEST(Gguf, RefusesDuplicatesAndOverlaps) {
-  EXPECT_THAT(error_of(Builder().begin(2, 0).tensor("t", {8}, 0, 0).tensor("t", {8}, 0, 32).data(64)), HasSubstr("tensor t appears twice"));
-  EXPECT_THAT(error_of(Builder().begin(2, 0).tensor("t", {9}, 0, 0).tensor("u", {8}, 0, 32).data(64)), HasSubstr("tensor u overlaps tensor t"));
+  EXPECT_THAT(error_of(Builder().begin(2, 0).tensor("t", {8}, 0, 0).tensor("t", {8}, 0, 32).data(64)),
+              HasSubstr("tensor t appears twice"));
+  EXPECT_THAT(error_of(Builder().begin(2, 0).tensor("t", {9}, 0, 0).tensor("u", {8}, 0, 32).data(64)),
+              HasSubstr("tensor u overlaps tensor t"));
   Builder keys;
   keys.begin(0, 2).string("k").put(4u).put(1u).string("k").put(4u).put(1u);
   EXPECT_THAT(error_of(keys), HasSubstr("key k appears twice"));

@@ -22,11 +22,12 @@ struct KnownToken {
   bool special;
 };
 
-// What the engine needs of the added tokens of the published checkpoints. Some writers leave "[PAD151676]" in their place.
+// What the engine needs of the added tokens of the published checkpoints. Some writers leave "[PAD151676]" in their
+// place.
 constexpr std::array kPublished = {
-    KnownToken{151643, "<|endoftext|>", true},   KnownToken{151644, "<|im_start|>", true},
-    KnownToken{151645, "<|im_end|>", true},      KnownToken{151669, "<|audio_start|>", true},
-    KnownToken{151670, "<|audio_end|>", true},   KnownToken{151676, "<|audio_pad|>", true},
+    KnownToken{151643, "<|endoftext|>", true}, KnownToken{151644, "<|im_start|>", true},
+    KnownToken{151645, "<|im_end|>", true},    KnownToken{151669, "<|audio_start|>", true},
+    KnownToken{151670, "<|audio_end|>", true}, KnownToken{151676, "<|audio_pad|>", true},
     KnownToken{151704, "<asr_text>", false},
 };
 
@@ -90,8 +91,8 @@ void GgufTokenizer::read_tokens(const GgufFile& file) {
     ++id;
   });
   if (!types.empty() && types.size() != id) {
-    fail(file, "tokenizer.ggml.token_type has " + std::to_string(types.size()) + " elements, expected one for each of the " +
-                   std::to_string(id) + " tokens");
+    fail(file, "tokenizer.ggml.token_type has " + std::to_string(types.size()) +
+                   " elements, expected one for each of the " + std::to_string(id) + " tokens");
   }
   if (!file.each_string("tokenizer.ggml.merges", [&](std::string_view merge) { merges.append(merge) += '\n'; })) {
     fail(file, "no key tokenizer.ggml.merges found");
@@ -100,8 +101,9 @@ void GgufTokenizer::read_tokens(const GgufFile& file) {
   json decoder = json::object();
   for (const Added& token : added_) {
     quoted(file, token.content);
-    decoder[std::to_string(token.id)] = {{"content", token.content}, {"special", token.special}, {"normalized", false},
-                                         {"lstrip", false},          {"rstrip", false},          {"single_word", false}};
+    decoder[std::to_string(token.id)] = {{"content", token.content}, {"special", token.special},
+                                         {"normalized", false},      {"lstrip", false},
+                                         {"rstrip", false},          {"single_word", false}};
   }
   files_.emplace_back("vocab.json", vocab + "}");
   files_.emplace_back("merges.txt", merges);
@@ -109,7 +111,8 @@ void GgufTokenizer::read_tokens(const GgufFile& file) {
 }
 
 void GgufTokenizer::add_missing(std::size_t n_tokens) {
-  // The transcript follows <asr_text>, which must not vanish from decoded text; writers tell special tokens by their looks.
+  // The transcript follows <asr_text>, which must not vanish from decoded text; writers tell special tokens by their
+  // looks.
   for (Added& token : added_) {
     if (token.content == "<asr_text>") token.special = false;
   }

@@ -76,7 +76,8 @@ class PartialDirectory {
   explicit PartialDirectory(fs::path target) : target_(std::move(target)), path_(target_.string() + ".partial") {
     std::error_code error;
     if (fs::exists(target_, error) && !fs::is_empty(target_, error)) {
-      throw Error(ErrorCode::kInvalidArgument, "quantize: " + target_.string() + " exists and is not an empty directory");
+      throw Error(ErrorCode::kInvalidArgument,
+                  "quantize: " + target_.string() + " exists and is not an empty directory");
     }
     fs::remove_all(path_, error);
     if (!fs::create_directories(path_, error)) fail(error);
@@ -178,7 +179,8 @@ class RowWriter {
     for (std::size_t row = 0; row < static_cast<std::size_t>(count); ++row) {
       for (std::size_t group = 0; group < groups; ++group) {
         const std::span<const float> w(&values_[row * cols + group * group_size_], group_size_);
-        const AffineScale scale = quantize_affine(w, plan.bits, std::span(q_).subspan(group * group_size_, group_size_));
+        const AffineScale scale =
+            quantize_affine(w, plan.bits, std::span(q_).subspan(group * group_size_, group_size_));
         scales_[row * groups + group] = to_bf16(scale.scale);
         biases_[row * groups + group] = to_bf16(scale.bias);
       }
@@ -192,7 +194,8 @@ class RowWriter {
  private:
   void write_bf16(const Plan& plan, std::size_t begin, std::size_t cols) {
     const Shape& shape = plan.source->shape;
-    const std::size_t taps = shape.rank() == 4 ? static_cast<std::size_t>(shape[2] * shape[3]) : 1, inputs = cols / taps;
+    const std::size_t taps = shape.rank() == 4 ? static_cast<std::size_t>(shape[2] * shape[3]) : 1,
+                      inputs = cols / taps;
     scales_.resize(values_.size());
     for (std::size_t i = 0; i < values_.size(); ++i) {  // a kernel goes from [O, I, H, W] to [O, H, W, I]
       const std::size_t row = i / cols, tap = i % taps, input = i % cols / taps;
@@ -213,7 +216,8 @@ class RowWriter {
 template <typename Run>
 void for_rows(ThreadPool& pool, const HostTensor& tensor, const Run& run) {
   const std::int64_t rows = tensor.shape[0], cols = tensor.shape.elements() / std::max<std::int64_t>(1, rows);
-  const std::int64_t step = std::max<std::int64_t>(1, static_cast<std::int64_t>(kTaskElements) / std::max<std::int64_t>(1, cols));
+  const std::int64_t step =
+      std::max<std::int64_t>(1, static_cast<std::int64_t>(kTaskElements) / std::max<std::int64_t>(1, cols));
   Mutex mutex;
   std::exception_ptr failure;
   pool.parallel_for(static_cast<std::size_t>((rows + step - 1) / step), [&](std::size_t task, int worker) {
@@ -278,11 +282,13 @@ QuantizeReport reread(ThreadPool& pool, const fs::path& directory, std::span<con
   for (const Plan& plan : plans) {
     const HostTensor& stored = store.tensor(plan.source->name);
     const Difference difference = compare(pool, *plan.source, stored);
-    const double error = difference.norm > 0 ? std::sqrt(difference.difference / difference.norm) : std::sqrt(difference.difference);
+    const double error =
+        difference.norm > 0 ? std::sqrt(difference.difference / difference.norm) : std::sqrt(difference.difference);
     if (!(error <= error_limit(plan.bits))) {
       throw Error(ErrorCode::kModel, "quantize: tensor " + plan.source->name + " re-read from " + directory.string() +
-                                         " differs from the original by " + std::to_string(error) + " of its norm, expected at most " +
-                                         std::to_string(error_limit(plan.bits)) + ": values that are not finite, or a disk that lies");
+                                         " differs from the original by " + std::to_string(error) +
+                                         " of its norm, expected at most " + std::to_string(error_limit(plan.bits)) +
+                                         ": values that are not finite, or a disk that lies");
     }
     const std::string name = class_of(*plan.source), text = stored_as(plan, options);
     auto entry = std::find_if(report.classes.begin(), report.classes.end(),
@@ -310,7 +316,8 @@ QuantizeReport reread(ThreadPool& pool, const fs::path& directory, std::span<con
 void copy_side_files(const CheckpointFiles& files, const fs::path& directory) {
   for (const CheckpointFile& file : files.all()) {
     const bool is_own = file.name == "config.json" || file.name.ends_with(".index.json");
-    if (!is_own && weight_file_kind(file.bytes) == WeightFileKind::kNone) write_text(directory / file.name, file.text());
+    if (!is_own && weight_file_kind(file.bytes) == WeightFileKind::kNone)
+      write_text(directory / file.name, file.text());
   }
   std::error_code ignored;
   const fs::path chat = fs::path(files.where()) / "chat_template.jinja";

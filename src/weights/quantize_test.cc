@@ -54,7 +54,8 @@ TEST(Quantize, FromEveryFormToEveryWidth) {
   }
 }
 
-TEST(Quantize, LosesNothingTwice) {  // 4 bits of 4 bits, in the same groups, are the same integers up to a rounded scale
+TEST(Quantize,
+     LosesNothingTwice) {  // 4 bits of 4 bits, in the same groups, are the same integers up to a rounded scale
   const TempDir dir;
   const QuantizeReport report = quantize_checkpoint(fixture("mlx4"), dir.path() / "out", {.decoder_bits = 4});
   EXPECT_LT(find_class(report, "decoder feed-forward").relative_error, 0.01);

@@ -89,7 +89,12 @@ std::optional<std::int64_t> bytes_needed(const std::vector<std::int64_t>& dims, 
 StoredTensor read_entry(const std::string& name, const json& value, std::span<const std::byte> data,
                         const std::string& where) {
   const JsonObject entry(value, where, "tensor " + name);
-  StoredTensor tensor{.name = name, .dtype_text = entry.string_or("dtype", ""), .dtype = {}, .dims = {}, .bytes = {}, .encoding = Encoding::kPlain};
+  StoredTensor tensor{.name = name,
+                      .dtype_text = entry.string_or("dtype", ""),
+                      .dtype = {},
+                      .dims = {},
+                      .bytes = {},
+                      .encoding = Encoding::kPlain};
   if (tensor.dtype_text.empty()) entry.fail("dtype", "missing", "a string such as \"BF16\"");
   tensor.dims = integers(entry, "shape", -1);
   const std::vector<std::int64_t> offsets = integers(entry, "data_offsets", 2);

@@ -125,8 +125,7 @@ StoredTensors read_stored_tensors(const CheckpointFiles& files) {
         fail("tensor " + stored.name + " in " + files.path_of(shard->name) + " is a duplicate of " +
              entry->second.stored.name + " in " + entry->second.file);
       }
-      entry->second = {
-          .stored = std::move(stored), .file = shard->name, .layout = layout, .is_gguf = shards.are_gguf};
+      entry->second = {.stored = std::move(stored), .file = shard->name, .layout = layout, .is_gguf = shards.are_gguf};
     }
   }
   check_index(files, shards, found);

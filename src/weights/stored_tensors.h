@@ -32,9 +32,10 @@ struct StoredTensors {
   bool is_gguf = false;
 };
 
-/// Reads headers only: those of the shards that model.safetensors.index.json names, else of all safetensors files, else of
-/// all GGUF files.
-/// @throws Error kModel  naming file and tensor: no weights, an unsupported format, broken headers, duplicates, a tensor
+/// Reads headers only: those of the shards that model.safetensors.index.json names, else of all safetensors files, else
+/// of all GGUF files.
+/// @throws Error kModel  naming file and tensor: no weights, an unsupported format, broken headers, duplicates, a
+/// tensor
 ///                       that is not where the index says, quantised integers without scales or the other way round
 StoredTensors read_stored_tensors(const CheckpointFiles& files);
 

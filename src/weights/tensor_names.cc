@@ -23,7 +23,8 @@ constexpr std::array kPrefixes = {
     Prefixes{"score.", "lm_head."},  // the forced aligner's head
 };
 
-// Read and never written: the same without the leading "model.", and nested the other way, as some converters leave them.
+// Read and never written: the same without the leading "model.", and nested the other way, as some converters leave
+// them.
 constexpr std::array kAliases = {
     Prefixes{"multi_modal_projector.linear_1.", "audio_tower.proj1."},
     Prefixes{"multi_modal_projector.linear_2.", "audio_tower.proj2."},
@@ -145,10 +146,8 @@ constexpr std::array kTranscribeCpp = {
 };
 constexpr std::array kGgufLayouts = {
     GgufLayout{NameLayout::kBare, kGgufDecoder},  // says nothing about who wrote it
-    GgufLayout{NameLayout::kLlamaCpp, kLlamaCppEncoder},
-    GgufLayout{NameLayout::kQwen3AsrCpp, kQwen3AsrCppEncoder},
-    GgufLayout{NameLayout::kCrispAsr, kCrispAsrEncoder},
-    GgufLayout{NameLayout::kTranscribeCpp, kTranscribeCpp},
+    GgufLayout{NameLayout::kLlamaCpp, kLlamaCppEncoder}, GgufLayout{NameLayout::kQwen3AsrCpp, kQwen3AsrCppEncoder},
+    GgufLayout{NameLayout::kCrispAsr, kCrispAsrEncoder}, GgufLayout{NameLayout::kTranscribeCpp, kTranscribeCpp},
 };
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -202,7 +201,8 @@ CanonicalName canonical_name(std::string_view stored) {
   if (stored.starts_with(kOfficialPrefix)) {
     return {std::string(stored.substr(kOfficialPrefix.size())), NameLayout::kOfficial};
   }
-  for (const std::span<const Prefixes> table : {std::span<const Prefixes>(kPrefixes), std::span<const Prefixes>(kAliases)}) {
+  for (const std::span<const Prefixes> table :
+       {std::span<const Prefixes>(kPrefixes), std::span<const Prefixes>(kAliases)}) {
     for (const Prefixes& prefix : table) {
       if (stored.starts_with(prefix.transformers)) {
         return {replace_prefix(stored, prefix.transformers, prefix.canonical), NameLayout::kTransformers};

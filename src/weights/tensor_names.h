@@ -3,8 +3,8 @@
 //   official       thinker.model.X              thinker.audio_tower.proj1.X             thinker.lm_head.weight
 //   transformers   model.language_model.X       model.multi_modal_projector.linear_1.X  lm_head.weight, score.weight
 //   bare           model.X                      audio_tower.proj1.X                     lm_head.weight     (canonical)
-//   llama.cpp      blk.0.attn_q.weight          mm.a.mlp.1.X                            output.weight      (GGUF, two files)
-//   qwen3-asr.cpp  blk.0.attn_q.weight          audio.encoder.proj1.X                   output.weight      (GGUF)
+//   llama.cpp      blk.0.attn_q.weight          mm.a.mlp.1.X                            output.weight      (GGUF, two
+//   files) qwen3-asr.cpp  blk.0.attn_q.weight          audio.encoder.proj1.X                   output.weight (GGUF)
 //   CrispASR       blk.0.attn_q.weight          audio.proj1.X                           output.weight      (GGUF)
 //   transcribe.cpp dec.blocks.0.attn.q.weight   enc.proj1.X                             dec.output.weight  (GGUF)
 //
@@ -34,8 +34,8 @@ CanonicalName canonical_name(std::string_view stored);
 /// The same for tensors of GGUF files.
 CanonicalName canonical_gguf_name(std::string_view stored);
 
-/// The name of a canonical tensor in one of the first three layouts. `is_forced_aligner` decides what transformers calls
-/// the head.
+/// The name of a canonical tensor in one of the first three layouts. `is_forced_aligner` decides what transformers
+/// calls the head.
 std::string stored_name(std::string_view canonical, NameLayout layout, bool is_forced_aligner = false);
 
 }  // namespace qasr

@@ -26,7 +26,8 @@ std::string list_tensors(const std::vector<std::string>& names, const char* what
   return std::to_string(names.size()) + (names.size() == 1 ? " tensor " : " tensors ") + what + " (" + text + ")";
 }
 
-void check_names(const CheckpointFiles& files, const StoredTensors& found, const std::vector<ExpectedTensor>& expected) {
+void check_names(const CheckpointFiles& files, const StoredTensors& found,
+                 const std::vector<ExpectedTensor>& expected) {
   std::vector<std::string> missing, unknown;
   std::map<std::string_view, const ExpectedTensor*> by_name;
   for (const ExpectedTensor& tensor : expected) {
@@ -98,8 +99,8 @@ HostTensor checked_affine(const CheckpointFiles& files, const FoundTensor& found
   const std::int64_t words = is_matrix ? q.dims[1] : 0, groups = is_matrix ? scales.dims[1] : 0;
   const std::int64_t bits = is_matrix ? words * 32 / cols : 0;
   if (!is_matrix || bits < 2 || bits > 8 || bits == 7 || bits * cols != words * 32) {
-    fail("quantised tensor " + q.name + " has shape " + dims_text(q.dims) + ", expected [" + std::to_string(rows) + ", " +
-         std::to_string(cols) + " * bits / 32] with 2, 3, 4, 5, 6 or 8 bits" + where);
+    fail("quantised tensor " + q.name + " has shape " + dims_text(q.dims) + ", expected [" + std::to_string(rows) +
+         ", " + std::to_string(cols) + " * bits / 32] with 2, 3, 4, 5, 6 or 8 bits" + where);
   }
   if (scales.dims != biases.dims || scales.dims[0] != rows || groups < 1 || cols % groups != 0 ||
       (cols / groups != 32 && cols / groups != 64 && cols / groups != 128)) {

@@ -19,10 +19,11 @@ namespace qasr {
 
 class WeightStore {
  public:
-  /// Reads the headers of every weight file (weights/stored_tensors.h), maps names, and checks names and shapes against the configuration: missing, unknown and duplicate tensors, tensors that are
-  /// not in the shard the index names, wrong shapes and unsupported dtypes are errors that name tensor, file, found and
-  /// expected. With tied embeddings lm_head.weight may be absent or present (then its shape is checked and it is
-  /// ignored). No byte of a tensor is read.
+  /// Reads the headers of every weight file (weights/stored_tensors.h), maps names, and checks names and shapes against
+  /// the configuration: missing, unknown and duplicate tensors, tensors that are not in the shard the index names,
+  /// wrong shapes and unsupported dtypes are errors that name tensor, file, found and expected. With tied embeddings
+  /// lm_head.weight may be absent or present (then its shape is checked and it is ignored). No byte of a tensor is
+  /// read.
   /// @throws Error kModel
   WeightStore(const CheckpointFiles& files, const ModelConfig& config);
 

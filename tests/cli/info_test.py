@@ -3,7 +3,9 @@
 import json
 import unittest
 
-from harness import DEMO_MODEL, OK, ProgramTest, run
+from harness import DEMO_MODEL, MODEL, OK, ROOT, USAGE, ProgramTest, run
+
+FORMATS = ROOT / "tests/data/formats"
 
 
 class InfoTest(ProgramTest):
@@ -41,6 +43,42 @@ class InfoTest(ProgramTest):
         self.assertEqual(built_in.pop("path"), "demo-en")
         self.assertEqual(directory.pop("path"), str(DEMO_MODEL))
         self.assertEqual(built_in, directory)
+
+    def test_stored_types_memory_and_tensors(self):
+        info = self.description("--tensors", FORMATS / "llama_q8_0/text.gguf")
+        self.assertEqual((info["container"], info["layout"]), ("gguf", "llama.cpp"))
+        held = {entry["type"]: entry["in_memory"] for entry in info["types"] if entry["in_memory"]}
+        self.assertEqual(held, {"q8_0": "as stored", "f16": "q8"})
+        self.assertEqual(sum(entry["bytes"] for entry in info["types"]), sum(t["bytes"] for t in info["tensor_list"]))
+        self.assertEqual(sum(entry["parameters"] for entry in info["types"]), info["parameters"]["total"])
+        embedding = next(t for t in info["tensor_list"] if t["name"] == "model.embed_tokens.weight")
+        self.assertEqual((embedding["shape"], embedding["type"], embedding["bytes"]), ([288, 64], "q8_0", 288 * 2 * 34))
+        weights = info["memory"]["weights_bytes"]
+        self.assertEqual(set(weights), {"auto", "stored", "f32", "bf16", "q8", "q4", "q4g32"})
+        self.assertTrue(weights["q4"] < weights["q4g32"] < weights["q8"] < weights["bf16"] < weights["f32"])
+        self.assertEqual(weights["f32"], 4 * info["parameters"]["total"])
+        self.assertIn("tokens", info["tokenizer"])
+        self.assertIn("none", self.description(FORMATS / "mlx4")["tokenizer"])
+
+    def test_names_what_is_wrong(self):
+        model = self.broken_model()
+        self.edit_json(model / "config.json", lambda c: c["thinker_config"]["text_config"].update(intermediate_size=770))
+        self.assert_fails(run("info", model), MODEL, "mlp.gate_proj.weight has shape [768, 256], expected [770, 256]")
+
+    def test_quantize(self):
+        out = self.directory / "out"
+        result = run("quantize", "--bits", "4", FORMATS / "crisp.gguf", out)
+        self.assertEqual(result.returncode, OK, result.stderr)
+        for fragment in ("decoder feed-forward", "4-bit, groups of 64", "embedding", "8-bit, groups of 64", "weights: "):
+            self.assertIn(fragment, result.stdout)
+        info = self.description(out)
+        self.assertEqual((info["container"], info["layout"], info["tokenizer"]), ("safetensors", "bare", "byte-level BPE, 279 tokens"))
+        quantization = json.loads((out / "config.json").read_text())["quantization"]
+        self.assertEqual((quantization["bits"], quantization["group_size"]), (4, 64))
+        self.assertEqual(quantization["model.embed_tokens"], {"bits": 8, "group_size": 64})
+        self.assertIs(quantization["audio_tower.layers.0.self_attn.q_proj"], False)
+        self.assert_fails(run("quantize", FORMATS / "crisp.gguf", out), USAGE, "not an empty directory")
+        self.assert_fails(run("quantize", "--bits", "5", FORMATS / "crisp.gguf", self.directory / "x"), USAGE, "--bits")
 
     def test_table(self):
         result = run("info", DEMO_MODEL)

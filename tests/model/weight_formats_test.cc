@@ -99,14 +99,15 @@ INSTANTIATE_TEST_SUITE_P(
                        ::testing::ValuesIn(backend_names())),
     [](const auto& test) { return test_name(std::get<0>(test.param) + "_" + std::get<1>(test.param)); });
 
-// ---- the same model in other forms (tests/data/formats, tools/make_format_fixtures.py) -----------------------------------
+// ---- the same model in other forms (tests/data/formats, tools/make_format_fixtures.py)
+// -----------------------------------
 
 struct Form {
   const char* name;
   double limit;  // of the logits' relative error against the original in f32; about 1.5 times what was measured
 };
-constexpr Form kForms[] = {{"transformers", 0},    {"mlx4", 0.25},       {"mlx_mixed", 0.3},
-                           {"llama_q8_0", 0.03},   {"crisp.gguf", 0.3}, {"qwen3-asr-cpp.gguf", 0.17},
+constexpr Form kForms[] = {{"transformers", 0},         {"mlx4", 0.25},      {"mlx_mixed", 0.3},
+                           {"llama_q8_0", 0.03},        {"crisp.gguf", 0.3}, {"qwen3-asr-cpp.gguf", 0.17},
                            {"transcribe-cpp.gguf", 0.3}};
 
 Subject tiny_q_subject(CheckpointFiles files) {
@@ -127,8 +128,8 @@ TEST(StoredForms, LogitsAgainstTheOriginal) {
   }
 }
 
-// Matrices that stay what they are: the same integers in every instruction set and in the reference backend, and nothing
-// lost but activations rounded to 8 bits. The limit of the second is that of q8 above.
+// Matrices that stay what they are: the same integers in every instruction set and in the reference backend, and
+// nothing lost but activations rounded to 8 bits. The limit of the second is that of q8 above.
 TEST(StoredForms, HeldIntegersLoseNothing) {
   for (const char* name : {"mlx4", "llama_q8_0"}) {
     const Subject subject = tiny_q_subject(CheckpointFiles::open(source_path("tests/data/formats") / name));

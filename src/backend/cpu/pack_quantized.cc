@@ -134,7 +134,8 @@ void unpack_q4_feature(const PackedMatrix& matrix, const Column& column, std::si
     for (std::size_t b = 0; b < isa::blocks_per_group(format); ++b, begin += kQuantBlock) {
       for (std::size_t k = 0; k < std::min(kQuantBlock, matrix.depth - std::min(begin, matrix.depth)); ++k) {
         const std::size_t at = k % kHalf;
-        const auto byte = static_cast<unsigned>(block[column.step_at(at / column.depth_group) + at % column.depth_group]);
+        const auto byte =
+            static_cast<unsigned>(block[column.step_at(at / column.depth_group) + at % column.depth_group]);
         const unsigned q = k < kHalf ? byte & 15 : byte >> 4;
         to[begin + k] = to_f32(scale) * static_cast<float>(q) + to_f32(bias);
       }

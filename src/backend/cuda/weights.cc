@@ -49,7 +49,8 @@ std::vector<bf16> round(const std::vector<float>& values) {
 
 // Copies a tensor to `to` as bf16.
 void upload_bf16(Context& context, const HostTensor& tensor, Bf16* to) {
-  if (tensor.dtype == DType::kBf16 && !tensor.channels_last) return context.upload(tensor.bytes.data(), to, tensor.bytes.size());
+  if (tensor.dtype == DType::kBf16 && !tensor.channels_last)
+    return context.upload(tensor.bytes.data(), to, tensor.bytes.size());
   const std::vector<bf16> values = round(widen(tensor));
   context.upload(values.data(), to, values.size() * sizeof(bf16));
 }
