@@ -124,6 +124,7 @@ inline constexpr float kLargestE4M3 = 448;
 /// The nearest value that e4m3 has, ties to even; saturates, and NaN stays NaN.
 /// Source: arXiv:2209.05433.
 inline float round_to_e4m3(float value) {
+  if (std::isnan(value)) return value;
   const float magnitude = std::fabs(value);
   if (magnitude >= kLargestE4M3) return std::copysign(kLargestE4M3, value);
   constexpr float kSmallestNormal = 1.0f / 64;
