@@ -190,7 +190,7 @@ def speed_rows(arguments):
              *(arguments.model_options or ["--model", ROOT / "models/demo-en"])]
     print("+ " + " ".join(map(str, bench)), file=sys.stderr)
     report = json.loads(subprocess.run(list(map(str, bench)), stdout=subprocess.PIPE, check=True).stdout)
-    bench_speed = report["times_real_time"]
+    bench_speed = report["rtfx"]
     speed = audio_s / (batched.wall_s - load_s)
     gain = (single.wall_s - load_s) / (batched.wall_s - load_s)
     what = f"{document['duration'] / 60:.0f} minutes, {len(segments)} segments, {n_tokens:.0f} tokens each"
