@@ -204,7 +204,7 @@ std::string format_transcript(const Transcript& transcript, OutputFormat output,
     case OutputFormat::kVtt:
       return vtt(make_cues(transcript, options));
     case OutputFormat::kJson:
-      return dump(transcript_json(transcript, info), one_line);
+      return transcript_document(transcript, info, one_line);
     case OutputFormat::kJsonLines:
       return json_lines(transcript, info);
     case OutputFormat::kTsv:

@@ -50,6 +50,22 @@ TEST(Formats, Names) {
   EXPECT_FALSE(find_output_format(""));
 }
 
+// Segments are written one by one; the text is what one tree of the whole document would give.
+TEST(Formats, JsonIsLaidOutAsOneDocument) {
+  Transcript transcript = small();
+  transcript.text += R"( "segments": [] "segments":[])";
+  transcript.segments[1].text += "\n{";
+  for (const std::size_t n_segments : {2, 1, 0}) {
+    SCOPED_TRACE(n_segments);
+    transcript.segments.resize(n_segments);
+    const std::string document = written(transcript, OutputFormat::kJson);
+    const auto tree = nlohmann::ordered_json::parse(document);
+    EXPECT_EQ(tree.at("segments").size(), n_segments);
+    EXPECT_EQ(document, tree.dump(2) + "\n");
+    EXPECT_EQ(format_transcript(transcript, OutputFormat::kJson, {"talk.wav", "demo"}, {}, true), tree.dump() + "\n");
+  }
+}
+
 TEST(Formats, Srt) {
   EXPECT_EQ(written(small(), OutputFormat::kSrt),
             "1\n00:00:00,500 --> 00:00:02,250\nA <b> & \"c\".\n\n"

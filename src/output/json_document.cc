@@ -10,6 +10,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
+constexpr int kOneLine = -1, kIndent = 2;  // of nlohmann::json::dump
+
 double round_to_ms(double seconds) { return std::round(seconds * 1000.0) / 1000.0; }
 double round_to_millionths(double value) { return std::round(value * 1e6) / 1e6; }
 
@@ -64,6 +66,45 @@ double speech_without_text_s(const Transcript& transcript) {
   return sum_s;
 }
 
+std::string as_text(const ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+// Everything but the segments, whose array is empty.
+ordered_json frame_json(const Transcript& transcript, const RecordingInfo& info) {
+  ordered_json words = ordered_json::array();
+  for (const Segment& segment : transcript.segments) {
+    for (ordered_json& word : words_json(segment.words)) words.push_back(std::move(word));
+  }
+  ordered_json json = {{"file", info.file},
+                       {"task", "transcribe"},
+                       {"text", transcript.text},
+                       {"language", transcript.language},
+                       {"duration", round_to_ms(transcript.duration_s)},
+                       {"segments", ordered_json::array()}};
+  if (!words.empty()) json["words"] = std::move(words);
+  json["non_speech"] = non_speech_json(transcript.non_speech);
+  json["speech_without_text"] = round_to_ms(speech_without_text_s(transcript));
+  json["truncated"] = transcript.truncated;
+  json["warnings"] = transcript.warnings;
+  json["timings"] = timings_json(transcript.timings);
+  json["model"] = info.model;
+  return json;
+}
+
+// An element of an array two levels deep. Strings hold no line feeds of their own: JSON escapes them.
+void append_indented(const std::string& element, std::string& out) {
+  constexpr const char* kLineStart = "\n    ";
+  out += kLineStart;
+  for (const char c : element) {
+    if (c == '\n') {
+      out += kLineStart;
+    } else {
+      out += c;
+    }
+  }
+}
+
 }  // namespace
 
 ordered_json segment_json(const Segment& segment, std::size_t index) {
@@ -89,30 +130,28 @@ ordered_json segment_json(const Segment& segment, std::size_t index) {
   return json;
 }
 
-ordered_json transcript_json(const Transcript& transcript, const RecordingInfo& info) {
-  ordered_json segments = ordered_json::array(), words = ordered_json::array();
+std::string transcript_document(const Transcript& transcript, const RecordingInfo& info, bool one_line) {
+  const std::string frame = dump(frame_json(transcript, info), one_line);
+  if (transcript.segments.empty()) return frame;
+  // Inside a string the quotes would be escaped.
+  const std::string empty_segments = one_line ? "\"segments\":[]" : "\"segments\": []";
+  const std::size_t at = frame.find(empty_segments) + empty_segments.size() - 1;
+  std::string out = frame.substr(0, at);
   for (std::size_t index = 0; index < transcript.segments.size(); ++index) {
-    segments.push_back(segment_json(transcript.segments[index], index));
-    for (ordered_json& word : words_json(transcript.segments[index].words)) words.push_back(std::move(word));
+    if (index > 0) out += ',';
+    const ordered_json segment = segment_json(transcript.segments[index], index);
+    if (one_line) {
+      out += as_text(segment, kOneLine);
+    } else {
+      append_indented(as_text(segment, kIndent), out);
+    }
   }
-  ordered_json json = {{"file", info.file},
-                       {"task", "transcribe"},
-                       {"text", transcript.text},
-                       {"language", transcript.language},
-                       {"duration", round_to_ms(transcript.duration_s)},
-                       {"segments", std::move(segments)}};
-  if (!words.empty()) json["words"] = std::move(words);
-  json["non_speech"] = non_speech_json(transcript.non_speech);
-  json["speech_without_text"] = round_to_ms(speech_without_text_s(transcript));
-  json["truncated"] = transcript.truncated;
-  json["warnings"] = transcript.warnings;
-  json["timings"] = timings_json(transcript.timings);
-  json["model"] = info.model;
-  return json;
+  if (!one_line) out += "\n  ";
+  return out += frame.substr(at);
 }
 
 std::string dump(const ordered_json& json, bool one_line) {
-  return json.dump(one_line ? -1 : 2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return as_text(json, one_line ? kOneLine : kIndent) + "\n";
 }
 
 }  // namespace qasr

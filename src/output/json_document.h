@@ -8,7 +8,9 @@
 
 namespace qasr {
 
-nlohmann::ordered_json transcript_json(const Transcript& transcript, const RecordingInfo& info);
+/// The whole document as text. Segments become text one at a time: as one tree a transcript of hours would take several
+/// times the memory of everything else.
+std::string transcript_document(const Transcript& transcript, const RecordingInfo& info, bool one_line);
 nlohmann::ordered_json segment_json(const Segment& segment, std::size_t index);
 
 /// As text; ill-formed UTF-8 (in file names, in tokens) is replaced.
