@@ -1,5 +1,6 @@
 #include "engine_bench.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "bench/closed_loop.h"
@@ -39,12 +40,12 @@ void print_engine_rates(const std::string& model, const Formats& formats, int n_
   {
     const auto engine = open_on(checkpoint, formats, 0, 512);
     for (const int clients : {1, 8, 32, kMost, 512}) {
-      const double rate = print_rates(engine, "engine_clips30", {.concurrency = clients, .rounds = clients == 1 ? 20 : 4});
+      const double rate = print_rates(engine, "engine_clips30", {.concurrency = clients, .rounds = std::max(4, 80 / clients)});
       if (clients == kMost) one = rate;
     }
     print_rates(engine, "engine_segments", {.concurrency = kMost, .clip_s = 120, .rounds = 2});
     if (n_gpus == 1) {
-      print_rates(engine, "engine_single_segments", {.concurrency = 1, .clip_s = 120, .rounds = 5});
+      print_rates(engine, "engine_single_segments", {.concurrency = 1, .clip_s = 120, .rounds = 10});
       print_rates(engine, "engine_single_whole", {.concurrency = 1, .clip_s = 120, .segment_s = 120, .rounds = 3});
       print_rates(engine, "engine_whole", {.concurrency = kMost, .clip_s = 120, .segment_s = 120, .rounds = 2});
     }

@@ -99,7 +99,7 @@ ClosedLoopReport run_closed_loop(const std::shared_ptr<const Engine>& engine, co
         if (!failure) failure = std::current_exception();
       }
     };
-    attempt(false);
+    for (int round = 0; round < 2; ++round) attempt(false);
     all.arrive_and_wait();
     for (int round = 0; round < options.rounds; ++round) attempt(true);
     all.arrive_and_wait();

@@ -13,7 +13,7 @@ struct ClosedLoopOptions {
   double clip_s = 30;           ///< seconds of a clip
   double segment_s = 30;        ///< a clip is cut into equal pieces of at most so many seconds
   double tokens_per_s = 3.5;    ///< of audio; answers are cut off there, and guards against loops are off
-  int rounds = 4;               ///< clips per client, after one that is not counted
+  int rounds = 4;               ///< clips per client, after two that are not counted
 };
 
 struct ClosedLoopReport {

@@ -189,7 +189,7 @@ void Scheduler::compute() {
     runner_.prepare();
     if (runner_.has_preparation() && !runner_.has_live()) return;
   }
-  runner_.decode();
+  runner_.decode(has_changed_);
   for (DecodeRun* run : runner_.take_displaced()) enqueue(*run);
 }
 

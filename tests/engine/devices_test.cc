@@ -238,7 +238,9 @@ void break_gpu(Backend& backend) {
   }
 }
 
-// Exit status 0 if requests of the lost GPU fail, those of another go on, and everything can be destroyed.
+// Exit status 0 if requests of the lost GPU fail, none has a wrong text, nothing waits for ever, and everything can be
+// destroyed. After a fault of this kind CUDA refuses the process's work on other GPUs too, so those may fail as well;
+// what other GPUs do when only one is lost is tested with FaultyBackend.
 void lose_a_gpu() {
   const int n_gpus = n_cuda_devices();
   std::string expected;
@@ -246,18 +248,17 @@ void lose_a_gpu() {
     const auto engine = open_demo(kAllCudaDevices);
     expected = demo_text(engine);
     break_gpu(*engine->impl().backend);
-    int n_failed = 0, n_good = 0;
+    int n_failed = 0;
     for (int i = 0; i < 4 * n_gpus; ++i) {
       try {
-        n_good += demo_text(engine) == expected ? 1 : 0;
+        if (demo_text(engine) != expected) std::exit(2);
       } catch (const Error& error) {
-        if (error.code() != ErrorCode::kDevice) std::exit(2);
+        if (error.code() != ErrorCode::kDevice) std::exit(3);
         ++n_failed;
       }
     }
-    std::fprintf(stderr, "%d GPUs: %d failed, %d good\n", n_gpus, n_failed, n_good);
-    if (n_gpus == 1 && (n_failed != 4 || n_good != 0)) std::exit(3);
-    if (n_gpus > 1 && (n_failed < 1 || n_failed > 2 || n_good != 4 * n_gpus - n_failed)) std::exit(4);
+    std::fprintf(stderr, "%d GPUs: %d of %d requests failed\n", n_gpus, n_failed, 4 * n_gpus);
+    if (n_failed < (n_gpus == 1 ? 4 : 1)) std::exit(4);
   }
   std::exit(0);
 }
