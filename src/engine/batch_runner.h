@@ -17,6 +17,7 @@
 #include "model/front_end.h"
 #include "model/model.h"
 #include "model/prefix_cache.h"
+#include "qasr/engine.h"
 
 namespace qasr {
 
@@ -49,6 +50,8 @@ class BatchRunner {
   std::vector<DecodeRun*> take_displaced();
 
   std::size_t n_runs() const { return runs_.size(); }
+  /// What the batch and the pool hold, and how much was decoded.
+  EngineLoad load() const;
   bool has_live() const;
   /// Encoder or prompt rows are waiting.
   bool has_preparation() const { return !to_encode_.empty() || !groups_.empty() || !to_prefill_.empty(); }
@@ -112,6 +115,7 @@ class BatchRunner {
   std::vector<DecodeRun*> to_encode_, to_prefill_, decoding_, ended_, displaced_;
   std::list<EncodeGroup> groups_;
   std::vector<std::unique_ptr<FrontEndWorkspace>> spare_front_ends_;
+  std::uint64_t n_decode_steps_ = 0, n_decode_rows_ = 0;
   std::vector<float> logits_;  // [vocab] one row on the host
 };
 

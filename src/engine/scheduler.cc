@@ -74,11 +74,27 @@ void Scheduler::thread_main() {
       admit();
       compute();
       handle_ended_runs();
+      publish_load();
     });
     if (!error) continue;
     for (const std::shared_ptr<RequestState>& request : active_) request->fail(*error);
     has_changed_ = true;
   }
+}
+
+void Scheduler::publish_load() {
+  EngineLoad load = runner_.load();
+  load.n_requests = static_cast<int>(active_.size());
+  load.n_waiting = static_cast<int>(queue_.size());
+  const MutexLock lock(load_mutex_);
+  load_ = load;
+}
+
+EngineLoad Scheduler::load() const {
+  const MutexLock lock(load_mutex_);
+  EngineLoad load = load_;
+  load.max_batch = limits().max_batch;
+  return load;
 }
 
 // False when the engine goes away. Returns at once while runs are under way.

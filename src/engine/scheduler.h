@@ -21,6 +21,7 @@
 #include "engine/request_state.h"
 #include "engine/segment_job.h"
 #include "model/model.h"
+#include "qasr/engine.h"
 #include "qasr/options.h"
 
 namespace qasr {
@@ -39,6 +40,9 @@ class Scheduler final : public RequestObserver {
   /// Makes the request known. Its segments are taken from its queue, its callbacks run on the scheduler's thread.
   void add(const std::shared_ptr<RequestState>& request) QASR_EXCLUDES(mutex_);
 
+  /// As of the last round.
+  EngineLoad load() const QASR_EXCLUDES(load_mutex_);
+
   void on_change() override QASR_EXCLUDES(mutex_);
   void check_segment(const RequestSettings& settings, std::size_t n_samples) override;
   bool is_scheduler_thread() const override { return thread_id_.load() == std::this_thread::get_id(); }
@@ -55,6 +59,7 @@ class Scheduler final : public RequestObserver {
   void enqueue(DecodeRun& run);
   void compute();
   void handle_ended_runs();
+  void publish_load() QASR_EXCLUDES(load_mutex_);
 
   const Model& model_;
   BatchRunner runner_;
@@ -72,6 +77,9 @@ class Scheduler final : public RequestObserver {
   Requests added_ QASR_GUARDED_BY(mutex_);
   bool stop_ QASR_GUARDED_BY(mutex_) = false;
   std::thread thread_ QASR_GUARDED_BY(mutex_);
+
+  mutable Mutex load_mutex_;
+  EngineLoad load_ QASR_GUARDED_BY(load_mutex_);
 };
 
 }  // namespace qasr
