@@ -23,7 +23,7 @@ const SchedulerOptions& checked(const SchedulerOptions& options) {
 }  // namespace
 
 Scheduler::Scheduler(Backend& backend, const Model& model, const SchedulerOptions& options, DType kv_dtype)
-    : model_(model), runner_(backend, model, checked(options), kv_dtype) {}
+    : backend_(backend), model_(model), runner_(backend, model, checked(options), kv_dtype) {}
 
 Scheduler::~Scheduler() {
   std::thread thread;
@@ -37,15 +37,18 @@ Scheduler::~Scheduler() {
   if (thread.joinable()) thread.join();
 }
 
+void Scheduler::start_thread() {
+  if (thread_.joinable()) return;
+  try {
+    thread_ = std::thread([this] { thread_main(); });
+  } catch (const std::system_error& error) {
+    throw Error(ErrorCode::kOutOfMemory, std::string("scheduler: cannot start its thread: ") + error.what());
+  }
+}
+
 void Scheduler::add(const std::shared_ptr<RequestState>& request) {
   const MutexLock lock(mutex_);
-  if (!thread_.joinable()) {
-    try {
-      thread_ = std::thread([this] { thread_main(); });
-    } catch (const std::system_error& error) {
-      throw Error(ErrorCode::kOutOfMemory, std::string("scheduler: cannot start its thread: ") + error.what());
-    }
-  }
+  start_thread();
   added_.push_back(request);
   has_changed_ = true;
   changed_.notify_all();
@@ -71,6 +74,8 @@ void Scheduler::thread_main() {
   while (wait_for_work()) {
     const auto error = attempt("scheduler", [&] {
       drop_ended();
+      drop_ended_streams();
+      begin_steps();
       admit();
       compute();
       handle_ended_runs();
@@ -78,6 +83,7 @@ void Scheduler::thread_main() {
     });
     if (!error) continue;
     for (const std::shared_ptr<RequestState>& request : active_) request->fail(*error);
+    for (const auto& stream : streams_) stream->state().fail(*error);
     has_changed_ = true;
   }
 }
@@ -104,6 +110,8 @@ bool Scheduler::wait_for_work() {
   has_changed_ = false;
   active_.insert(active_.end(), added_.begin(), added_.end());
   added_.clear();
+  for (auto& stream : added_streams_) streams_.push_back(std::move(stream));
+  added_streams_.clear();
   return !stop_;
 }
 
@@ -182,9 +190,7 @@ void Scheduler::admit() {
         continue;
       }
     } catch (const Error& error) {  // no memory for the pool itself
-      const auto job = std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& j) { return j->owns(run); });
-      (*job)->request().fail(error);
-      has_changed_ = true;
+      fail_owner(run, error);
       return;
     }
     DecodeRun* victim = runner_.displace_below(run.priority);
@@ -206,6 +212,7 @@ void Scheduler::compute() {
 
 void Scheduler::handle_ended_runs() {
   for (DecodeRun* run : runner_.take_ended()) {
+    if (end_step(*run)) continue;
     SegmentJob& job = **std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& other) { return other->owns(*run); });
     job.on_run_end(*run, runner_);
     for (DecodeRun* more : job.take_new_runs()) enqueue(*more);

@@ -20,6 +20,7 @@
 #include "engine/batch_runner.h"
 #include "engine/request_state.h"
 #include "engine/segment_job.h"
+#include "engine/stream_job.h"
 #include "model/model.h"
 #include "qasr/engine.h"
 #include "qasr/options.h"
@@ -40,6 +41,9 @@ class Scheduler final : public RequestObserver {
   /// Makes the request known. Its segments are taken from its queue, its callbacks run on the scheduler's thread.
   void add(const std::shared_ptr<RequestState>& request) QASR_EXCLUDES(mutex_);
 
+  /// The same for a live stream.
+  /// @param tap  told of every step, on the scheduler's thread; for tests
+  void add(const std::shared_ptr<StreamState>& stream, LiveStepTap tap = {}) QASR_EXCLUDES(mutex_);
   /// As of the last round.
   EngineLoad load() const QASR_EXCLUDES(load_mutex_);
 
@@ -50,6 +54,7 @@ class Scheduler final : public RequestObserver {
  private:
   using Requests = std::vector<std::shared_ptr<RequestState>>;
 
+  void start_thread() QASR_REQUIRES(mutex_);
   void thread_main() QASR_EXCLUDES(mutex_);
   bool wait_for_work() QASR_EXCLUDES(mutex_);
   void drop_ended();
@@ -59,15 +64,21 @@ class Scheduler final : public RequestObserver {
   void enqueue(DecodeRun& run);
   void compute();
   void handle_ended_runs();
+  void drop_ended_streams();
+  void begin_steps();
+  bool end_step(DecodeRun& run);
+  void fail_owner(const DecodeRun& run, const Error& error);
   void publish_load() QASR_EXCLUDES(load_mutex_);
 
+  Backend& backend_;
   const Model& model_;
   BatchRunner runner_;
 
   // The scheduler's thread only.
-  Requests active_;                                // all that have not ended
-  std::vector<std::unique_ptr<SegmentJob>> jobs_;  // segments under way
-  std::vector<DecodeRun*> queue_;                  // their runs that wait for pages: live first, then the older
+  Requests active_;                                  // all that have not ended
+  std::vector<std::unique_ptr<SegmentJob>> jobs_;    // segments under way
+  std::vector<std::unique_ptr<StreamJob>> streams_;  // all that have not ended
+  std::vector<DecodeRun*> queue_;                    // their runs that wait for pages: live first, then the older
   std::uint64_t n_served_ = 0;
 
   std::atomic<std::thread::id> thread_id_{};
@@ -75,6 +86,7 @@ class Scheduler final : public RequestObserver {
   Mutex mutex_;
   CondVar changed_;
   Requests added_ QASR_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<StreamJob>> added_streams_ QASR_GUARDED_BY(mutex_);
   bool stop_ QASR_GUARDED_BY(mutex_) = false;
   std::thread thread_ QASR_GUARDED_BY(mutex_);
 
