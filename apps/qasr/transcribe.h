@@ -48,6 +48,8 @@ std::vector<OutputFormat> wanted_formats(const TranscribeArguments& arguments);
 void check_arguments(const TranscribeArguments& arguments, const CLI::App* command);
 /// @throws Error kInvalidArgument  results of several recordings cannot go to standard output in that format
 void check_standard_output(const TranscribeArguments& arguments, std::size_t n_inputs);
+/// Batch, threads, formats in memory, device: what engine_options() reads. In the group "Model and machine".
+void add_machine_options(CLI::App& command, TranscribeArguments& arguments);
 EngineOptions engine_options(const TranscribeArguments& arguments);
 /// @throws Error kInvalidArgument  --context @FILE or --hotwords @FILE cannot be read or is not UTF-8
 JobOptions job_options(const TranscribeArguments& arguments, double recommended_max_segment_s);

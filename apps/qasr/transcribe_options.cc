@@ -203,13 +203,22 @@ void add_audio_options(CLI::App& command, TranscribeArguments& arguments) {
       ->group(kAudio);
 }
 
-void add_machine_options(CLI::App& command, TranscribeArguments& arguments) {
+void add_model_option(CLI::App& command, TranscribeArguments& arguments) {
   command
       .add_option("-m,--model", arguments.model_dir,
                   "A directory, a safetensors or GGUF file, or a downloaded model (0.6b, OWNER/NAME); default: the "
                   "demonstration model")
       ->type_name("MODEL")
       ->group(kMachine);
+}
+
+bool makes_cues(OutputFormat format) {
+  return format == OutputFormat::kSrt || format == OutputFormat::kVtt || format == OutputFormat::kLrc;
+}
+
+}  // namespace
+
+void add_machine_options(CLI::App& command, TranscribeArguments& arguments) {
   command.add_option("-b,--batch", arguments.batch, "Segments decoded together; 0 is 8 on a CPU, 64 on a GPU")
       ->check(CLI::Range(0, 4096))
       ->type_name("N")
@@ -245,12 +254,6 @@ void add_machine_options(CLI::App& command, TranscribeArguments& arguments) {
       ->group(kMachine);
 }
 
-bool makes_cues(OutputFormat format) {
-  return format == OutputFormat::kSrt || format == OutputFormat::kVtt || format == OutputFormat::kLrc;
-}
-
-}  // namespace
-
 CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
   CLI::App* command = app.add_subcommand("transcribe", "Write down what is said in recordings");
   command->add_option("files", arguments.input.paths, "Recordings in any format FFmpeg reads; - is standard input")
@@ -262,6 +265,7 @@ CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
   add_output_options(*command, arguments);
   add_text_options(*command, arguments);
   add_audio_options(*command, arguments);
+  add_model_option(*command, arguments);
   add_machine_options(*command, arguments);
   command->footer(kExamples);
   command->callback([&arguments, command] { check_arguments(arguments, command); });

@@ -111,7 +111,7 @@ class QASR_API Engine {
   /// "cpu (avx2, 2 threads)"
   std::string backend_description() const;
   /// As of the last step; any thread, never waits for computing.
-  EngineLoad load() const;
+  EngineLoad current_load() const;
 
   struct Impl;
   const Impl& impl() const noexcept { return *impl_; }

@@ -60,7 +60,7 @@ std::shared_ptr<const Engine> Engine::open(std::span<const ModelFile> files, con
 
 const ModelInfo& Engine::info() const noexcept { return impl_->info; }
 std::string Engine::backend_description() const { return impl_->backend->description(); }
-EngineLoad Engine::load() const { return impl_->scheduler->load(); }
+EngineLoad Engine::current_load() const { return impl_->scheduler->load(); }
 
 namespace {
 

@@ -90,7 +90,7 @@ void Scheduler::thread_main() {
 
 void Scheduler::publish_load() {
   EngineLoad load = runner_.load();
-  load.n_requests = static_cast<int>(active_.size());
+  load.n_requests = static_cast<int>(active_.size() + streams_.size());
   load.n_waiting = static_cast<int>(queue_.size());
   const MutexLock lock(load_mutex_);
   load_ = load;
