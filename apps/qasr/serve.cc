@@ -29,7 +29,8 @@ constexpr const char* kFooter =
     "\n"
     "Every option may also be a line of the configuration file (max-upload = 100) or a variable of the environment\n"
     "(QASR_MAX_UPLOAD=100); the command line goes first, then the environment, then the file. Lists are separated by\n"
-    "commas. Signals: SIGTERM finishes what is under way and ends, SIGHUP reads the API keys again. docs/server.md has\n"
+    "commas. Signals: SIGTERM finishes what is under way and ends, SIGHUP reads the API keys again. docs/server.md "
+    "has\n"
     "the protocol, a systemd unit and more.\n";
 
 [[noreturn]] void refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
@@ -99,8 +100,10 @@ void add_access_options(CLI::App& command, ServeArguments& arguments) {
   command.add_option("--api-keys", arguments.api_keys, "File of hashed keys; without it everybody may use the server")
       ->type_name("FILE")
       ->group(kAccess);
-  command.add_option("--new-key", arguments.new_key, "Make a key: its line for the file on standard output, itself on "
-                                                     "standard error; then end")
+  command
+      .add_option("--new-key", arguments.new_key,
+                  "Make a key: its line for the file on standard output, itself on "
+                  "standard error; then end")
       ->type_name("NAME")
       ->group(kAccess);
   command.add_option("--cors", arguments.cors, "Origin whose pages may use the server (https://example.org), or *")
@@ -245,8 +248,8 @@ ExitCode run_serve(const ServeArguments& arguments) {
   server::Server server(server_options(arguments));
   const bool tls = !arguments.tls_cert.empty();
   const bool v6 = arguments.host.find(':') != std::string::npos;
-  print_error("listening on " + std::string(tls ? "https://" : "http://") + (v6 ? "[" + arguments.host + "]" : arguments.host) +
-              ":" + std::to_string(server.port()));
+  print_error("listening on " + std::string(tls ? "https://" : "http://") +
+              (v6 ? "[" + arguments.host + "]" : arguments.host) + ":" + std::to_string(server.port()));
   if (!is_loopback(arguments.host) && arguments.api_keys.empty()) {
     print_error("warning: everybody who reaches this address may use the server; --api-keys restricts it");
   }

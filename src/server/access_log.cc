@@ -56,9 +56,9 @@ void AccessLog::reopen() {
 
 void AccessLog::write(const AccessEntry& entry) {
   using nlohmann::ordered_json;
-  ordered_json json = {{"time", utc_now()},          {"remote", entry.remote}, {"method", entry.method},
-                       {"path", entry.path},         {"status", entry.status}, {"ms", round_to_ms(entry.ms)},
-                       {"request_id", entry.request_id}};
+  ordered_json json = {
+      {"time", utc_now()},      {"remote", entry.remote},      {"method", entry.method},        {"path", entry.path},
+      {"status", entry.status}, {"ms", round_to_ms(entry.ms)}, {"request_id", entry.request_id}};
   if (!entry.key.empty()) json["key"] = entry.key;
   if (!entry.model.empty()) json["model"] = entry.model;
   if (entry.audio_s > 0) json["audio_s"] = round_to_ms(entry.audio_s);

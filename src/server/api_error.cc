@@ -29,6 +29,12 @@ ApiError api_error(const Error& error) {
   }
 }
 
+ApiError shutting_down() {
+  ApiError error(503, "this server is shutting down", {}, "shutting_down");
+  error.retry_after_s = 5;
+  return error;
+}
+
 std::string error_body(const ApiError& error) {
   using nlohmann::ordered_json;
   const auto text_or_null = [](const std::string& text) { return text.empty() ? ordered_json() : ordered_json(text); };

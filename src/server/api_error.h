@@ -29,6 +29,8 @@ class ApiError : public std::runtime_error {
 
 /// What a failure of the engine means for the client.
 ApiError api_error(const Error& error);
+/// 503: no new work, because the server ends.
+ApiError shutting_down();
 /// {"error": {"message", "type", "param", "code"}}
 std::string error_body(const ApiError& error);
 Response error_response(const ApiError& error);

@@ -13,8 +13,8 @@ using ::testing::HasSubstr;
 TEST(ApiKeys, KnowHashesOnly) {
   // NIST's example: SHA-256 of "abc".
   EXPECT_EQ(key_line("n", "abc"), "n sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  const auto keys = parse_api_keys("# people\n\n" + key_line("ada", "secret") + " concurrent=2 audio_s_per_min=90.5 # x\n" +
-                                   key_line("bob", "other") + "\r\n");
+  const auto keys = parse_api_keys("# people\n\n" + key_line("ada", "secret") +
+                                   " concurrent=2 audio_s_per_min=90.5 # x\n" + key_line("bob", "other") + "\r\n");
   ASSERT_EQ(keys.size(), 2u);
   EXPECT_EQ(find_key(keys, "secret")->name, "ada");
   EXPECT_EQ(find_key(keys, "secret")->audio_s_per_min, 90.5);
@@ -25,8 +25,8 @@ TEST(ApiKeys, KnowHashesOnly) {
 
 TEST(ApiKeys, NameTheBadLine) {
   const std::string good = key_line("ada", "secret");
-  for (const std::string& bad : {std::string("ada"), std::string("ada sha256:12"), good + " concurrent=0", good + " x=1",
-                                 "ada sha256:" + std::string(64, 'g'), good + "\n" + good}) {
+  for (const std::string& bad : {std::string("ada"), std::string("ada sha256:12"), good + " concurrent=0",
+                                 good + " x=1", "ada sha256:" + std::string(64, 'g'), good + "\n" + good}) {
     try {
       parse_api_keys("\n" + bad + "\n");
       ADD_FAILURE() << bad;

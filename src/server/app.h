@@ -28,8 +28,8 @@ struct ServedModel {
 };
 
 struct AppOptions {
-  std::vector<ServedModel> models;              ///< at least one; the first is Realtime's default
-  std::map<std::string, std::string> aliases;   ///< another name -> name of a model
+  std::vector<ServedModel> models;             ///< at least one; the first is Realtime's default
+  std::map<std::string, std::string> aliases;  ///< another name -> name of a model
   std::uint64_t max_upload_bytes = 0;
   double max_audio_s = 0;
   std::size_t max_queue = 0;  ///< uploads that wait for a worker
@@ -37,9 +37,9 @@ struct AppOptions {
   double timeout_s = 0;       ///< of a transcription, from its upload's end on
   int max_realtime = 0;       ///< Realtime sessions at a time
   double realtime_idle_s = 0, realtime_max_s = 0;
-  std::string api_keys;                 ///< file; "": everybody may use the server
-  std::vector<std::string> origins;     ///< for CORS; "*": all
-  std::string access_log;               ///< file; "-": standard error; "": none
+  std::string api_keys;                  ///< file; "": everybody may use the server
+  std::vector<std::string> origins;      ///< for CORS; "*": all
+  std::string access_log;                ///< file; "-": standard error; "": none
   std::function<int()> n_connections{};  ///< for metrics
   LiveStreamFactory open_stream = open_live_stream;
 };
@@ -92,8 +92,8 @@ class App final : public Handler {
   AccessLog log_;
   std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>();
   const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
-  std::vector<std::weak_ptr<Transcription>> transcriptions_;      // the network's thread
-  std::shared_ptr<std::atomic<int>> n_uploads_ = std::make_shared<std::atomic<int>>(0);  // being received
+  std::vector<std::weak_ptr<Transcription>> transcriptions_;                                // the network's thread
+  std::shared_ptr<std::atomic<int>> n_uploads_ = std::make_shared<std::atomic<int>>(0);     // being received
   std::shared_ptr<std::atomic<int>> n_unfinished_ = std::make_shared<std::atomic<int>>(0);  // being transcribed
   std::shared_ptr<std::atomic<int>> n_realtime_ = std::make_shared<std::atomic<int>>(0);
   bool draining_ = false;

@@ -25,7 +25,7 @@ SocketDecision App::on_socket(const RequestHead& head) {
   AccessEntry entry{.remote = head.remote, .method = head.method, .path = head.path, .request_id = make_id("req_")};
   try {
     if (head.path != "/v1/realtime") throw ApiError(404, "there is no WebSocket at " + head.path, {}, "unknown_url");
-    if (draining_) throw ApiError(503, "this server is shutting down", {}, "shutting_down");
+    if (draining_) throw shutting_down();
     if (is_foreign(head, options_.origins)) {
       throw ApiError(403, "pages of " + std::string(head.header("Origin")) + " may not use this server (--cors)", {},
                      "origin_not_allowed");
@@ -35,7 +35,8 @@ SocketDecision App::on_socket(const RequestHead& head) {
     if (!options_.api_keys.empty()) {
       const std::string_view bearer = bearer_token(head.header("Authorization"));
       const ApiKey* known = find_key(keys_, bearer.empty() ? protocols.key : bearer);
-      if (known == nullptr) throw ApiError(401, "the API key is missing or not known to this server", {}, "invalid_api_key");
+      if (known == nullptr)
+        throw ApiError(401, "the API key is missing or not known to this server", {}, "invalid_api_key");
       key = *known;
     }
     const std::string model = head.parameter("model").value_or(options_.models.front().name);

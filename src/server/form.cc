@@ -29,8 +29,9 @@ void FormReader::on_part_data(std::string_view data) {
     return;
   }
   if (form_.file->size() + data.size() > limits_.max_file_bytes) {
-    throw ApiError(413, "the recording has more than " + std::to_string(limits_.max_file_bytes) +
-                            " bytes, which is the limit of this server (--max-upload)",
+    throw ApiError(413,
+                   "the recording has more than " + std::to_string(limits_.max_file_bytes) +
+                       " bytes, which is the limit of this server (--max-upload)",
                    "file", "file_too_large");
   }
   form_.file->append(data);

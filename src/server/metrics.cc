@@ -59,7 +59,8 @@ struct Metrics::Impl {
   Histogram& request_seconds = histogram("qasr_transcription_seconds", "From the end of an upload to its answer");
   Histogram& queue_seconds = histogram("qasr_queue_seconds", "From the end of an upload to its begin");
   Histogram& first_text_seconds = histogram("qasr_first_text_seconds", "From the end of an upload to its first text");
-  Histogram& live_first_seconds = histogram("qasr_live_first_text_seconds", "From the first audio of an utterance to text");
+  Histogram& live_first_seconds =
+      histogram("qasr_live_first_text_seconds", "From the first audio of an utterance to text");
   Histogram& commit_seconds = histogram("qasr_live_commit_delay_seconds", "From live audio to its committed text");
   Gauge& connections = gauge("qasr_connections", "Open connections").Add({});
   Gauge& running = gauge("qasr_transcriptions_running", "Uploads being transcribed").Add({});

@@ -53,7 +53,8 @@ std::string extended_value(const std::string& value) {
 
 void read_disposition(std::string_view value, PartHead& head, bool& has_name) {
   const std::string_view kind = trim(value.substr(0, value.find(';')));
-  if (!equal_ignoring_case(kind, "form-data")) bad_form("found a part that is '" + std::string(kind) + "', expected form-data");
+  if (!equal_ignoring_case(kind, "form-data"))
+    bad_form("found a part that is '" + std::string(kind) + "', expected form-data");
   std::string_view rest = value.substr(std::min(kind.size(), value.size())), name;
   std::string parameter;
   while (next_parameter(rest, name, parameter)) {
@@ -120,11 +121,16 @@ void MultipartParser::finish() const {
 
 bool MultipartParser::step() {
   switch (state_) {
-    case State::kPreamble: return skip_to_delimiter();
-    case State::kAfterDelimiter: return read_after_delimiter();
-    case State::kHead: return read_head();
-    case State::kData: return read_data();
-    case State::kEpilogue: break;
+    case State::kPreamble:
+      return skip_to_delimiter();
+    case State::kAfterDelimiter:
+      return read_after_delimiter();
+    case State::kHead:
+      return read_head();
+    case State::kData:
+      return read_data();
+    case State::kEpilogue:
+      break;
   }
   buffer_.clear();
   return false;

@@ -12,7 +12,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kFlushTime = std::chrono::milliseconds(500);  // for the last answers to be read
+constexpr auto kFlushTime = std::chrono::milliseconds(250);  // for the last answers to be read
 
 std::chrono::milliseconds duration(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
@@ -82,13 +82,11 @@ void Server::Impl::on_tick() {
   const auto now = Clock::now();
   if (now > *deadline && !cancelled) {
     cancelled = true;
-    ApiError reason(503, "this server is shutting down", {}, "shutting_down");
-    reason.retry_after_s = 1;
-    app.cancel_all(reason);
+    app.cancel_all(shutting_down());
   }
   if (!app.is_idle()) {
     idle_since.reset();
-    if (now > *deadline + 4 * kFlushTime) network.stop();
+    if (now > *deadline + 8 * kFlushTime) network.stop();
     return;
   }
   if (!idle_since) idle_since = now;

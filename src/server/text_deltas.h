@@ -25,11 +25,11 @@ class TextDeltas {
   void open(std::size_t segment);
   std::string send_up_to(std::size_t n_bytes);
 
-  std::string text_;            ///< sent
-  std::size_t segment_ = 0;     ///< that is open
+  std::string text_;         ///< sent
+  std::size_t segment_ = 0;  ///< that is open
   bool is_open_ = false;
-  std::string current_;         ///< text of the open segment
-  std::size_t n_sent_ = 0;      ///< bytes of it that were sent
+  std::string current_;     ///< text of the open segment
+  std::size_t n_sent_ = 0;  ///< bytes of it that were sent
 };
 
 /// Bytes at the end of `text` that repeat what is directly before them, whole rounds of up to 64 characters: 0 unless

@@ -51,7 +51,8 @@ ResponseFormat response_format(const std::string& name) {
   if (name == "vtt") return ResponseFormat::kVtt;
   if (name == "verbose_json") return ResponseFormat::kVerboseJson;
   if (name == "diarized_json") {
-    refuse("diarized_json needs speaker diarisation, which this server does not have", "response_format", "unsupported_value");
+    refuse("diarized_json needs speaker diarisation, which this server does not have", "response_format",
+           "unsupported_value");
   }
   refuse("found '" + name + "', expected json, text, srt, verbose_json or vtt", "response_format");
 }
@@ -94,7 +95,8 @@ const std::map<std::string, Setter, std::less<>>& setters() {
 
 void read_chunking_json(const std::string& text, std::map<std::string, std::string>& out) {
   const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) refuse("found '" + text + "', expected auto or an object of type server_vad", "chunking_strategy");
+  if (!json.is_object())
+    refuse("found '" + text + "', expected auto or an object of type server_vad", "chunking_strategy");
   for (const auto& [key, value] : json.items()) out[key] = value.is_string() ? value.get<std::string>() : value.dump();
 }
 

@@ -139,10 +139,9 @@ void HttpConnection::on_head(beast::error_code error) {
 void HttpConnection::send_continue() {
   static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
   transport_->tcp().expires_after(duration(context_->options.write_timeout_s));
-  net::async_write(*transport_, net::buffer(kContinue.data(), kContinue.size()),
-                   [self = shared_from_this()](beast::error_code error, std::size_t) {
-                     error ? self->gone() : self->read_body();
-                   });
+  net::async_write(
+      *transport_, net::buffer(kContinue.data(), kContinue.size()),
+      [self = shared_from_this()](beast::error_code error, std::size_t) { error ? self->gone() : self->read_body(); });
 }
 
 void HttpConnection::read_body() {

@@ -13,14 +13,14 @@ namespace qasr::server {
 
 struct NetworkOptions {
   std::string host = "127.0.0.1";
-  int port = 8000;                     ///< 0: any free one
-  std::string tls_cert{}, tls_key{};   ///< PEM files; both or none
-  std::uint64_t max_body_bytes = 0;    ///< of a request
-  int max_connections = 4096;          ///< more are answered with 503 and closed
-  double idle_timeout_s = 60;          ///< for the next request of a connection, its head included
-  double body_timeout_s = 30;          ///< without a byte of the body
-  double body_deadline_s = 3600;       ///< for the whole body
-  double write_timeout_s = 60;         ///< without progress of a response
+  int port = 8000;                    ///< 0: any free one
+  std::string tls_cert{}, tls_key{};  ///< PEM files; both or none
+  std::uint64_t max_body_bytes = 0;   ///< of a request
+  int max_connections = 4096;         ///< more are answered with 503 and closed
+  double idle_timeout_s = 60;         ///< for the next request of a connection, its head included
+  double body_timeout_s = 30;         ///< without a byte of the body
+  double body_deadline_s = 3600;      ///< for the whole body
+  double write_timeout_s = 60;        ///< without progress of a response
 };
 
 class NetworkServer {

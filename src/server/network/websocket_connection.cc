@@ -80,13 +80,12 @@ class SocketLink final : public Socket {
 void WebSocketConnection::accept(const beast::http::request_header<>& request) {
   static_cast<beast::http::request_header<>&>(request_) = request;
   // Silence is the handler's affair: while it takes no more, pings could not be answered.
+  stream_.set_option(websocket::stream_base::timeout{std::chrono::seconds(15), websocket::stream_base::none(), false});
   stream_.set_option(
-      websocket::stream_base::timeout{std::chrono::seconds(15), websocket::stream_base::none(), false});
-  stream_.set_option(websocket::stream_base::decorator([subprotocol = decision_.subprotocol](
-                                                           websocket::response_type& response) {
-    response.set(beast::http::field::server, "qasr");
-    if (!subprotocol.empty()) response.set(beast::http::field::sec_websocket_protocol, subprotocol);
-  }));
+      websocket::stream_base::decorator([subprotocol = decision_.subprotocol](websocket::response_type& response) {
+        response.set(beast::http::field::server, "qasr");
+        if (!subprotocol.empty()) response.set(beast::http::field::sec_websocket_protocol, subprotocol);
+      }));
   stream_.read_message_max(decision_.max_message_bytes);
   stream_.text(true);
   context_->sockets.insert(shared_from_this());

@@ -48,7 +48,9 @@ void EventSender::session_updated(const SessionConfig& config, bool legacy) {
 
 void EventSender::error(const ApiError& error, const std::string& cause) {
   const ordered_json json = error_json(error);
-  if (vllm_) return send({{"type", "error"}, {"error", error.what()}, {"code", json["code"].is_null() ? json["type"] : json["code"]}});
+  if (vllm_)
+    return send(
+        {{"type", "error"}, {"error", error.what()}, {"code", json["code"].is_null() ? json["type"] : json["code"]}});
   ordered_json with_cause = json;
   with_cause["event_id"] = cause.empty() ? ordered_json() : ordered_json(cause);
   send({{"type", "error"}, {"error", with_cause}});
@@ -72,12 +74,9 @@ void EventSender::committed(const RealtimeItem& item) {
   if (vllm_) return;
   const ordered_json previous = previous_item_.empty() ? ordered_json() : ordered_json(previous_item_);
   send({{"type", "input_audio_buffer.committed"}, {"item_id", item.id}, {"previous_item_id", previous}});
-  const ordered_json entry = {{"id", item.id},
-                              {"object", "realtime.item"},
-                              {"type", "message"},
-                              {"status", "completed"},
-                              {"role", "user"},
-                              {"content", {{{"type", "input_audio"}, {"transcript", nullptr}}}}};
+  const ordered_json entry = {{"id", item.id},     {"object", "realtime.item"},
+                              {"type", "message"}, {"status", "completed"},
+                              {"role", "user"},    {"content", {{{"type", "input_audio"}, {"transcript", nullptr}}}}};
   for (const char* type : {"conversation.item.added", "conversation.item.done"}) {
     send({{"type", type}, {"previous_item_id", previous}, {"item", entry}});
   }

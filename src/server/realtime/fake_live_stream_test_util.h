@@ -11,7 +11,7 @@ namespace qasr::server {
 
 struct FakeStreamLog {
   StreamOptions options;
-  std::vector<std::string> calls;  ///< "push 100", "flush", ...
+  std::vector<std::string> calls;   ///< "push 100", "flush", ...
   std::size_t capacity = SIZE_MAX;  ///< samples that are taken from now on
 };
 

@@ -88,8 +88,10 @@ void RealtimeSession::handle(const json& message) {
   if (type == "input_audio_buffer.commit") return commit(message);
   if (type == "input_audio_buffer.clear") return clear();
   throw ApiError(400,
-                 "unknown type '" + type + "', expected session.update, input_audio_buffer.append, "
-                 "input_audio_buffer.commit or input_audio_buffer.clear", "type", "unknown_event");
+                 "unknown type '" + type +
+                     "', expected session.update, input_audio_buffer.append, "
+                     "input_audio_buffer.commit or input_audio_buffer.clear",
+                 "type", "unknown_event");
 }
 
 void RealtimeSession::update(const json& message) {
@@ -123,7 +125,8 @@ void RealtimeSession::append(const json& message) {
     throw ApiError(400, "an input_audio_buffer.append needs a string audio", "audio");
   }
   const std::string& audio = message["audio"].get_ref<const std::string&>();
-  if (audio.size() > kMaxAudioMessageBytes) throw ApiError(400, "audio has more than 15 MiB", "audio", "audio_too_large");
+  if (audio.size() > kMaxAudioMessageBytes)
+    throw ApiError(400, "audio has more than 15 MiB", "audio", "audio_too_large");
   const auto bytes = decode_base64(audio);
   if (!bytes) throw ApiError(400, "audio is not base64", "audio", "invalid_base64");
   samples_ = decoder_.decode(*bytes);
@@ -148,7 +151,8 @@ void RealtimeSession::push_samples() {
 
 void RealtimeSession::open_track() {
   const double pending_s = static_cast<double>(samples_.size() - n_pushed_) / config_.sample_rate;
-  const auto track = std::make_shared<ItemTrack>(config_, std::max(0.0, audio_s_ - pending_s), sender_, *context_.metrics);
+  const auto track =
+      std::make_shared<ItemTrack>(config_, std::max(0.0, audio_s_ - pending_s), sender_, *context_.metrics);
   StreamOptions options = stream_options(config_);
   // The scheduler's thread: events go to the network's. Unless the client wants guesses, only the first of a segment is
   // of use.
@@ -214,7 +218,7 @@ void RealtimeSession::on_tick() {
   }
   if (context_.is_draining && context_.is_draining()) {
     closing_ = true;
-    sender_.error(ApiError(503, "this server is shutting down", {}, "shutting_down"), "");
+    sender_.error(shutting_down(), "");
     retire_track();
   } else if (seconds_since(begin_) > context_.max_s) {
     end(ApiError(400, "the session has reached its longest duration", {}, "session_expired"), kCloseNormal);

@@ -67,11 +67,11 @@ class RealtimeSession final : public SocketHandler, public std::enable_shared_fr
   EventSender sender_;
   AudioDecoder decoder_;
   std::shared_ptr<Socket> socket_;
-  std::shared_ptr<ItemTrack> track_;                  ///< null until audio comes
-  std::vector<std::shared_ptr<ItemTrack>> retired_;   ///< that still have something to say
-  std::vector<float> samples_;                        ///< of the last message
-  std::size_t n_pushed_ = 0;                          ///< of them
-  double audio_s_ = 0;                                ///< of the session
+  std::shared_ptr<ItemTrack> track_;                 ///< null until audio comes
+  std::vector<std::shared_ptr<ItemTrack>> retired_;  ///< that still have something to say
+  std::vector<float> samples_;                       ///< of the last message
+  std::size_t n_pushed_ = 0;                         ///< of them
+  double audio_s_ = 0;                               ///< of the session
   const Clock::time_point begin_ = Clock::now();
   Clock::time_point last_message_ = begin_;
   bool first_message_ = true, closing_ = false, over_ = false;

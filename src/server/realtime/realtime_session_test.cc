@@ -181,7 +181,8 @@ TEST(AudioCodec, Base64) {
   EXPECT_EQ(decode_base64("aGVsbG8="), "hello");
   EXPECT_EQ(decode_base64("aGVsbG8"), "hello");
   EXPECT_EQ(decode_base64(""), "");
-  for (const char* bad : {"a", "aGVsbG8=x", "aGVs bG8", "====", "aGVsbG8==", "aGVs\nbG8="}) EXPECT_FALSE(decode_base64(bad)) << bad;
+  for (const char* bad : {"a", "aGVsbG8=x", "aGVs bG8", "====", "aGVsbG8==", "aGVs\nbG8="})
+    EXPECT_FALSE(decode_base64(bad)) << bad;
 }
 
 // Values of ITU-T G.711, tables 1a and 2a, on the scale of 16 bits.

@@ -112,8 +112,9 @@ void set_transcription(SessionConfig& config, const json& value, const std::stri
 void set_turn_detection(SessionConfig& config, const json& value, const std::string& where) {
   config.server_vad = !value.is_null();
   if (value.is_null()) return;
-  check_names(object(value, where), where, {"type", "threshold", "prefix_padding_ms", "silence_duration_ms",
-                                            "idle_timeout_ms", "create_response", "interrupt_response"});
+  check_names(object(value, where), where,
+              {"type", "threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms", "create_response",
+               "interrupt_response"});
   const std::string type = value.contains("type") ? text(value["type"], where + ".type") : "server_vad";
   if (type != "server_vad") {
     refuse("found '" + type + "', expected server_vad, or null for turns that the client commits", where + ".type",
@@ -130,7 +131,8 @@ void set_turn_detection(SessionConfig& config, const json& value, const std::str
   }
   for (const char* name : {"idle_timeout_ms", "create_response", "interrupt_response"}) {
     const bool off = !value.contains(name) || value[name].is_null() || value[name] == json(false);
-    if (!off) refuse("not available in this server's transcription sessions", where + "." + name, "unsupported_parameter");
+    if (!off)
+      refuse("not available in this server's transcription sessions", where + "." + name, "unsupported_parameter");
   }
   const double silence_ms = value.contains("silence_duration_ms")
                                 ? number(value["silence_duration_ms"], where + ".silence_duration_ms")
@@ -164,8 +166,10 @@ void refuse_noise_reduction(const json& value, const std::string& where) {
 void update_session(SessionConfig& config, const json& session) {
   check_names(object(session, "session"), "session", {"type", "audio", "include", "id", "object"});
   if (session.contains("type") && session["type"] != "transcription") {
-    refuse("found " + session["type"].dump().substr(0, 64) + ", expected transcription: this server writes down speech "
-           "and does not answer", "session.type", "unsupported_value");
+    refuse("found " + session["type"].dump().substr(0, 64) +
+               ", expected transcription: this server writes down speech "
+               "and does not answer",
+           "session.type", "unsupported_value");
   }
   if (session.contains("include")) set_include(config, session["include"]);
   if (!session.contains("audio")) return;
@@ -181,14 +185,16 @@ void update_session(SessionConfig& config, const json& session) {
 }
 
 void update_legacy_session(SessionConfig& config, const json& session) {
-  check_names(object(session, "session"), "session",
-              {"input_audio_format", "input_audio_transcription", "input_audio_noise_reduction", "turn_detection", "include"});
+  check_names(
+      object(session, "session"), "session",
+      {"input_audio_format", "input_audio_transcription", "input_audio_noise_reduction", "turn_detection", "include"});
   if (session.contains("input_audio_format")) {
     const std::string name = text(session["input_audio_format"], "session.input_audio_format");
     const std::map<std::string, std::string> types = {
         {"pcm16", "audio/pcm"}, {"g711_ulaw", "audio/pcmu"}, {"g711_alaw", "audio/pcma"}};
     const auto type = types.find(name);
-    if (type == types.end()) refuse("found '" + name + "', expected pcm16, g711_ulaw or g711_alaw", "session.input_audio_format");
+    if (type == types.end())
+      refuse("found '" + name + "', expected pcm16, g711_ulaw or g711_alaw", "session.input_audio_format");
     set_format(config, {{"type", type->second}}, "session.input_audio_format");
   }
   if (session.contains("input_audio_transcription")) {
@@ -197,7 +203,8 @@ void update_legacy_session(SessionConfig& config, const json& session) {
   if (session.contains("input_audio_noise_reduction")) {
     refuse_noise_reduction(session["input_audio_noise_reduction"], "session.input_audio_noise_reduction");
   }
-  if (session.contains("turn_detection")) set_turn_detection(config, session["turn_detection"], "session.turn_detection");
+  if (session.contains("turn_detection"))
+    set_turn_detection(config, session["turn_detection"], "session.turn_detection");
   if (session.contains("include")) set_include(config, session["include"]);
 }
 
