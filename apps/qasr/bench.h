@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <string>
 
 #include "exit_code.h"
@@ -16,8 +17,16 @@ struct BenchArguments {
   double audio_s = 30;
   int n_tokens = 120, n_segments = 1, n_runs = 5, n_threads = 0;
   bool packed = false;
+  std::string stream_manifest, latency = "balanced";  ///< --stream: live streams instead of recordings
+  int n_streams = 1, chunk_ms = 0, agreement = 0;
+  int push_ms = -1;  ///< compare texts instead of measuring
+  double tokens_per_s = 4, pause_s = 0.9, max_segment_s = 24;
+  bool unpaced = false;
   bool json = false, quiet = false;
 };
+
+/// Where synthetic checkpoints are kept: --cache-dir, or the user's.
+std::filesystem::path bench_cache_dir(const BenchArguments& arguments);
 
 CLI::App* add_bench(CLI::App& app, BenchArguments& arguments);
 

@@ -16,6 +16,7 @@
 #include "qasr/version.h"
 #include "quantize.h"
 #include "serve.h"
+#include "stream.h"
 #include "transcribe.h"
 
 namespace qasr::app {
@@ -28,6 +29,7 @@ constexpr const char* kFooter =
     "  qasr transcribe --model 0.6b --language German interview.m4a\n"
     "  qasr transcribe --recursive -f srt,json -o transcripts recordings/\n"
     "  qasr serve --model 0.6b --port 8000\n"
+    "  qasr stream --model 0.6b\n"
     "  qasr info 0.6b\n"
     "  qasr bench --weights bf16\n"
     "\n"
@@ -66,6 +68,8 @@ ExitCode run(int argc, char** argv) {
   const CLI::App* download_command = add_download(app, download);
   ModelsArguments models;
   const CLI::App* models_command = add_models(app, models);
+  StreamArguments stream;
+  const CLI::App* stream_command = add_stream(app, stream);
   add_bench(app, bench);
   ServeArguments serve;
   const CLI::App* serve_command = add_serve(app, serve);
@@ -79,6 +83,7 @@ ExitCode run(int argc, char** argv) {
     return kExitUsage;
   }
   if (transcribe_command->parsed()) return run_transcribe(transcribe);
+  if (stream_command->parsed()) return run_stream(stream);
   if (quantize_command->parsed()) return run_quantize(quantize);
   if (download_command->parsed()) return run_download(download);
   if (models_command->parsed()) return run_models(models);

@@ -117,6 +117,8 @@ void add_access_options(CLI::App& command, ServeArguments& arguments) {
 }
 
 void add_model_options(CLI::App& command, ServeArguments& arguments) {
+  add_machine_options(command, arguments.machine);
+  command.remove_option(command.get_option("--model"));  // there it is one
   command
       .add_option("-m,--model", arguments.models,
                   "A model, or NAME=MODEL; several. A directory, a safetensors or GGUF file, or a downloaded model; "
@@ -130,7 +132,6 @@ void add_model_options(CLI::App& command, ServeArguments& arguments) {
       ->allow_extra_args(false)
       ->type_name("ALIAS=NAME")
       ->group(kModels);
-  add_machine_options(command, arguments.machine);
 }
 
 void read_config(CLI::App& command, const std::string& path) {

@@ -136,6 +136,10 @@ void BatchRunner::accept(DecodeRun& run, std::int32_t id, float log_prob) {
   run.ids.push_back(id);
   if (run.wants_log_probs) run.log_probs.push_back(log_prob);
   ++run.timings.n_generated_tokens;
+  if (run.scripted_tokens > 0) {
+    if (run.ids.size() >= run.scripted_tokens) end_run(run, RunEnd::kTokenLimit);
+    return;
+  }
   const std::vector<int>& end_ids = model_.config().eos_token_ids;
   if (std::find(end_ids.begin(), end_ids.end(), id) != end_ids.end()) {
     end_run(run, RunEnd::kEndToken);

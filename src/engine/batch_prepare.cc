@@ -254,7 +254,10 @@ void BatchRunner::accept_draft(DecodeRun& run, std::span<const std::int32_t> nex
   const std::vector<std::int32_t> draft = std::exchange(run.draft, {});
   for (std::size_t n = 0; n < next_ids.size() && run.end == RunEnd::kNone; ++n) {
     accept(run, next_ids[n], log_probs[n]);
-    if (n < draft.size() && next_ids[n] != draft[n]) break;
+    const bool is_right = run.scripted_tokens > 0 ? n + DecodeRun::kUnsureTokens < draft.size()
+                                                  : n < draft.size() && next_ids[n] == draft[n];
+    if (run.scripted_tokens > 0 && is_right) run.ids.back() = draft[n];
+    if (n < draft.size() && !is_right) break;
     run.n_foreseen += n < draft.size() ? 1 : 0;
   }
   run.sequence->truncate(static_cast<int>(run.n_cached_ids()));

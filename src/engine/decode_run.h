@@ -61,6 +61,10 @@ struct DecodeRun {
   LiveAudio* live = nullptr;  // encodes, if not null, instead of `samples`; its begin() was called
   // What probably follows `ids`: verified in the pass that ends the prefill, as far as it is right accepted.
   std::vector<std::int32_t> draft;
+  // For measuring with made-up weights: the answer has this many tokens whatever they are, and of a draft all but the
+  // last kUnsureTokens are taken to be right. 0: what the model says.
+  std::size_t scripted_tokens = 0;
+  static constexpr std::size_t kUnsureTokens = 2;
   std::size_t n_foreseen = 0;  // tokens of the draft that were right
 
   // ---- state, kept by BatchRunner

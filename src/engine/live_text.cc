@@ -93,6 +93,7 @@ void LiveText::end_segment(const LiveAnswer& answer, double end_s, const Timings
   end.result = std::make_shared<const Segment>(make_segment(answer, end_s, timings));
   state_.emit(std::move(end));
   ++n_segments_;
+  state_.add_segment();
 }
 
 void LiveText::drop_segment() { show_partial("", committed_end_s_); }

@@ -41,7 +41,7 @@ LatencyDefaults defaults_of(StreamLatency latency) {
 
 }  // namespace
 
-StreamSettings resolve_stream_settings(const StreamOptions& options) {
+StreamSettings resolve_stream_settings(const StreamOptions& options, double scripted_tokens_per_s) {
   const LatencyDefaults defaults = defaults_of(options.latency);
   if (options.chunk_ms != 0) require_range("chunk_ms", options.chunk_ms, 100, 10000);
   if (options.agreement != 0) require_range("agreement", options.agreement, 1, 8);
@@ -67,6 +67,7 @@ StreamSettings resolve_stream_settings(const StreamOptions& options) {
       .max_buffered_samples = static_cast<std::size_t>(options.max_buffered_s * options.sample_rate),
       .max_events = static_cast<std::size_t>(options.max_events),
       .carry_context_bytes = static_cast<std::size_t>(options.carry_context_bytes),
+      .scripted_tokens_per_s = scripted_tokens_per_s,
       .sample_rate = options.sample_rate};
   const int chunk_ms = options.chunk_ms > 0 ? options.chunk_ms : defaults.chunk_ms;
   settings.chunk_samples = static_cast<std::size_t>(chunk_ms) * kSampleRate / 1000;
@@ -74,8 +75,10 @@ StreamSettings resolve_stream_settings(const StreamOptions& options) {
   return settings;
 }
 
-StreamState::StreamState(StreamOptions options, RequestObserver& observer)
-    : options_(std::move(options)), settings_(resolve_stream_settings(options_)), observer_(observer) {}
+StreamState::StreamState(StreamOptions options, RequestObserver& observer, double scripted_tokens_per_s)
+    : options_(std::move(options)),
+      settings_(resolve_stream_settings(options_, scripted_tokens_per_s)),
+      observer_(observer) {}
 
 std::size_t StreamState::push(std::span<const float> samples, bool wait) {
   check_samples(samples);
@@ -260,6 +263,11 @@ void StreamState::add_step(const Timings& timings) {
   const MutexLock lock(mutex_);
   ++progress_.n_steps;
   progress_.timings += timings;
+}
+
+void StreamState::add_segment() {
+  const MutexLock lock(mutex_);
+  ++progress_.n_segments;
 }
 
 void StreamState::set_transcribed(double seconds) {

@@ -27,11 +27,12 @@ struct StreamSettings {
   std::size_t max_buffered_samples;  ///< at sample_rate
   std::size_t max_events = 0;
   std::size_t carry_context_bytes = 0;
+  double scripted_tokens_per_s = 0;  ///< DecodeRun::scripted_tokens per second of audio
   int sample_rate = kSampleRate;
 };
 
 /// @throws Error kInvalidArgument  the message names the option, what it is and what was expected
-StreamSettings resolve_stream_settings(const StreamOptions& options);
+StreamSettings resolve_stream_settings(const StreamOptions& options, double scripted_tokens_per_s = 0);
 
 /// What the scheduler takes out of a stream's queue.
 struct StreamInput {
@@ -43,7 +44,8 @@ struct StreamInput {
 
 class StreamState {
  public:
-  StreamState(StreamOptions options, RequestObserver& observer);
+  /// @param scripted_tokens_per_s  see StreamSettings; for measuring
+  StreamState(StreamOptions options, RequestObserver& observer, double scripted_tokens_per_s = 0);
 
   // ---- the handle's side: any thread
   /// @return samples taken, from the first on; all of them if the stream has ended
@@ -74,6 +76,7 @@ class StreamState {
   /// No step is due: the stream is idle unless input has come.
   void set_idle() QASR_EXCLUDES(mutex_);
   void add_step(const Timings& timings) QASR_EXCLUDES(mutex_);
+  void add_segment() QASR_EXCLUDES(mutex_);
   void set_transcribed(double seconds) QASR_EXCLUDES(mutex_);
   void fail(const Error& error) QASR_EXCLUDES(mutex_);
   /// All was said that will be: close() was handled.

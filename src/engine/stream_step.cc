@@ -1,5 +1,6 @@
 // One step of a stream: the segment so far is transcribed, as a fresh run would, from what is kept of the step before.
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "audio/energy_split.h"
@@ -54,6 +55,7 @@ void StreamJob::fill_run(std::span<const float> samples, double duration_s) {
   run.verdict = Verdict::kHealthy;
   run.error.reset();
   run.n_foreseen = 0;
+  run.scripted_tokens = static_cast<std::size_t>(std::ceil(duration_s * state_->settings().scripted_tokens_per_s));
   run.timings = {};
   run.timings.n_prompt_tokens = static_cast<int>(run.prompt.size());
 
@@ -104,7 +106,8 @@ void StreamJob::end_step(BatchRunner& runner) {
 void StreamJob::take_answer() {
   DecodeRun& run = *segment_->run;
   const RequestSettings& settings = state_->settings().request;
-  if (run.end == RunEnd::kTokenLimit && settings.guards.detect_repetition) run.verdict = Verdict::kRunsOn;
+  if (run.scripted_tokens > 0) run.end = RunEnd::kTokenLimit;
+  if (run.scripted_tokens == 0 && run.end == RunEnd::kTokenLimit && settings.guards.detect_repetition) run.verdict = Verdict::kRunsOn;
   std::size_t n_kept = run.ids.size() - (run.end == RunEnd::kEndToken ? 1 : 0);
   const Loop loop = run.guard.loop();
   if (run.verdict != Verdict::kHealthy && loop.period > 0) {
