@@ -25,6 +25,7 @@ class Server:
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                         env={**os.environ, **(env or {})}, text=True)
         self.lines, self.port = [], None
+        self.tls = None  # an ssl.SSLContext for --tls-cert
         for line in self.process.stderr:
             self.lines.append(line)
             found = re.search(r"listening on (https?)://(.*):(\d+)$", line.strip())
@@ -46,7 +47,8 @@ class Server:
         return [json.loads(line) for line in self.lines if line.startswith("{")]
 
     def connect(self, timeout=30):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+        return self.tls.wrap_socket(connection, server_hostname="localhost") if self.tls else connection
 
     def signal(self, number):
         self.process.send_signal(number)

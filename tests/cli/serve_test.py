@@ -1,13 +1,17 @@
 """`qasr serve`: the REST API over raw HTTP on the loopback, with the demonstration model."""
 
+import contextlib
 import os
+import shutil
 import signal
+import ssl
+import subprocess
 import tempfile
 import time
 import unittest
 
 from harness import OK, SAMPLE, SAMPLES, USAGE, ProgramTest, references, run
-from serve_harness import (FORM_TYPE, Server, form, read_answer, request, request_bytes, sse_events, transcribe)
+from serve_harness import (FORM_TYPE, Server, WebSocket, form, read_answer, request, request_bytes, sse_events, transcribe)
 
 TEXT = references()[SAMPLE.name]
 SPEECH = SAMPLE.read_bytes()
@@ -327,6 +331,26 @@ class Operation(ProgramTest):
             slow.sendall(request_bytes("POST", PATH, b"", {**FORM_TYPE, "Content-Length": 1000}))
             self.assertEqual(read_answer(stream).status, 408)
             self.assertEqual(idle.recv(1), b"")
+
+    @unittest.skipUnless(shutil.which("openssl"), "there is no openssl to make a certificate")
+    def test_tls(self):
+        cert, key, other = (self.directory / name for name in ("cert.pem", "key.pem", "other.pem"))
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+        subprocess.run([*command, "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert], check=True,
+                       capture_output=True)
+        server = self.start("--tls-cert", cert, "--tls-key", key)
+        server.tls = ssl.create_default_context(cafile=cert)
+        self.assertEqual(transcribe(server, SPEECH).json()["text"], TEXT)
+        with contextlib.closing(WebSocket(server)) as client:
+            self.assertEqual(client.receive()["type"], "session.created")
+        server.tls = None
+        with server.connect() as connection:  # no TLS: no answer, and no harm
+            connection.sendall(request_bytes("GET", "/health"))
+            with contextlib.suppress(ConnectionResetError):
+                self.assertNotIn(b"HTTP/1.1", connection.recv(100))
+        subprocess.run([*command, "-keyout", other, "-out", self.directory / "x"], check=True, capture_output=True)
+        self.assert_fails(run("serve", "--port", 0, "--tls-cert", cert, "--tls-key", other), USAGE, "cannot use the key")
+        self.assert_fails(run("serve", "--port", 0, "--tls-cert", cert), USAGE, "belong together")
 
     def test_spooled_uploads_leave_nothing(self):
         with tempfile.TemporaryDirectory() as folder:
