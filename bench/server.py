@@ -275,17 +275,21 @@ def bars(program):
             frames = file.readframes(file.getnframes())
         long = frames * (600 * 32000 // len(frames))
         header = data[:4] + struct.pack("<I", len(long) + 36) + data[8:40] + struct.pack("<I", len(long))
-        upload = threading.Thread(target=target.transcribe, args=(header + long,))
+        stop = threading.Event()
+
+        def uploads():
+            while not stop.is_set():  # one after the other: the demonstration model needs seconds for one
+                target.transcribe(header + long)
+        upload = threading.Thread(target=uploads)
         upload.start()
         time.sleep(1)
         busy, busy_texts = live(target, pcm, 16)
+        stop.set()
         upload.join()
-        bar("16 live streams: p95 delay beside an upload of 10 minutes",
+        bar("16 live streams: p95 delay beside uploads of 10 minutes",
             f"{percentile(busy, .95):.2f} s, alone {percentile(alone, .95):.2f} s", "less than 1.5 times",
             percentile(busy, .95) < 1.5 * percentile(alone, .95))
         bar("live text beside the upload is the same", str(texts == busy_texts), "True", texts == busy_texts)
-
-        before = gauge(target, "qasr_resident_memory_bytes")
     with server(program, "--max-realtime", "600") as target:
         target.get("/health")
         before = gauge(target, "qasr_resident_memory_bytes")
