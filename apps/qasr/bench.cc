@@ -82,11 +82,17 @@ void add_stream_options(CLI::App& command, BenchArguments& arguments) {
       ->type_name("N")
       ->group(kGroup);
   command
-      .add_option("--compare-texts", arguments.push_ms,
-                  "Compare every recording's text as a stream with its offline text, in pushes of so many ms (0: random); "
-                  "prints JSON")
+      .add_option(
+          "--compare-texts", arguments.push_ms,
+          "Compare every recording's text as a stream with its offline text, in pushes of so many ms (0: random); "
+          "prints JSON")
       ->check(CLI::Range(0, 60000))
       ->type_name("MS")
+      ->group(kGroup);
+  command.add_option("--max-load", arguments.max_load, "Share of real time that steps may compute; 0: no limit")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str()
+      ->type_name("X")
       ->group(kGroup);
   command.add_option("--pause-s", arguments.pause_s, "Between recordings")
       ->check(CLI::Range(0.0, 60.0))
@@ -98,8 +104,11 @@ void add_stream_options(CLI::App& command, BenchArguments& arguments) {
       ->capture_default_str()
       ->type_name("S")
       ->group(kGroup);
-  command.add_option("--tokens-per-s", arguments.tokens_per_s, "Tokens of an answer per second of audio, without --model")
-      ->check(CLI::Range(0.1, 16.0))
+  command
+      .add_option(
+          "--tokens-per-s", arguments.tokens_per_s,
+          "Answers have so many tokens per second of audio whatever the model says (made-up weights); 0: as it says")
+      ->check(CLI::Range(0.0, 16.0))
       ->capture_default_str()
       ->type_name("N")
       ->group(kGroup);
@@ -120,9 +129,10 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& arguments) {
       ->excludes(model)
       ->type_name("SIZE");
   command
-      ->add_option("--cache-dir", arguments.cache_dir,
-                   "Where the synthetic checkpoint and, with --packed, packed weights are kept; default: the user's cache "
-                   "directory")
+      ->add_option(
+          "--cache-dir", arguments.cache_dir,
+          "Where the synthetic checkpoint and, with --packed, packed weights are kept; default: the user's cache "
+          "directory")
       ->type_name("DIR");
   command->add_flag("--packed", arguments.packed, "Keep packed weights, and load those of an earlier run");
   command->add_option("--audio-s", arguments.audio_s, "Length of each recording in seconds")

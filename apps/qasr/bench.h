@@ -20,7 +20,8 @@ struct BenchArguments {
   std::string stream_manifest, latency = "balanced";  ///< --stream: live streams instead of recordings
   int n_streams = 1, chunk_ms = 0, agreement = 0;
   int push_ms = -1;  ///< compare texts instead of measuring
-  double tokens_per_s = 4, pause_s = 0.9, max_segment_s = 24;
+  double tokens_per_s = 0, pause_s = 0.9, max_segment_s = 24;
+  double max_load = 0.2;
   bool unpaced = false;
   bool json = false, quiet = false;
 };

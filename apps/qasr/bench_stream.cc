@@ -7,7 +7,6 @@
 #include <sstream>
 
 #include "bench/stream_bench.h"
-#include "bench/synthetic_cache.h"
 #include "demo_model.h"
 #include "format_names.h"
 #include "model_cache.h"
@@ -53,9 +52,7 @@ std::shared_ptr<const Engine> open_model(const BenchArguments& arguments) {
   if (!arguments.quiet) options.log = [](std::string_view line) { print_error(line); };
   if (arguments.model_dir == "demo") return Engine::open(demo_model_files(), kDemoModelName, options);
   if (!arguments.model_dir.empty()) return Engine::open(resolve_model(arguments.model_dir), options);
-  return Engine::open(
-      bench::cached_synthetic_checkpoint(bench_cache_dir(arguments), "qwen3-asr-" + arguments.synthetic, options.log),
-      options);
+  throw Error(ErrorCode::kInvalidArgument, "--stream needs --model: a synthetic checkpoint has no tokenizer");
 }
 
 nlohmann::ordered_json percentile_json(const Percentiles& p) {
@@ -145,12 +142,11 @@ ExitCode run_bench_stream(const BenchArguments& arguments) {
                            : arguments.latency == "accurate" ? StreamLatency::kAccurate
                                                              : StreamLatency::kBalanced;
   options.stream.chunk_ms = arguments.chunk_ms;
+  options.stream.max_load = arguments.max_load;
   options.stream.agreement = arguments.agreement;
   options.stream.max_segment_s = arguments.max_segment_s;
-  if (arguments.model_dir.empty()) {  // made-up weights answer nonsense: its length is given
-    options.tokens_per_s = arguments.tokens_per_s;
-    options.stream.language = "English";
-  }
+  options.tokens_per_s = arguments.tokens_per_s;
+  if (options.tokens_per_s > 0) options.stream.language = "English";  // else nonsense never says which
   if (arguments.push_ms >= 0) {
     print(texts_json(bench::compare_stream_texts(open_model(arguments), options, arguments.push_ms)));
     return kExitOk;

@@ -16,7 +16,7 @@ struct StreamArguments {
   std::string microphone, latency = "balanced", commit = "agreement", format = "txt", sample_format = "s16";
   int rate = 0;  ///< of raw input; 0: standard input is a recording
   int channels = 1, chunk_ms = 0, agreement = 0, endpoint_ms = 700, carry_context = 0;
-  double max_segment_s = 24;
+  double max_segment_s = 24, max_load = 0.2;
   bool list_microphones = false, realtime = false, json_lines = false, no_vad = false, end_at_pause = false;
 };
 

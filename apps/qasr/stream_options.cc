@@ -49,7 +49,9 @@ void add_sound_options(CLI::App& command, StreamArguments& arguments) {
   command.add_option("file", arguments.file, "A recording, or - for standard input; default: the microphone")
       ->type_name("FILE");
   command.add_flag("--list-microphones", arguments.list_microphones, "List the microphones and end")->group(kSound);
-  command.add_option("--microphone", arguments.microphone, "Microphone: a number of --list-microphones or a part of its name")
+  command
+      .add_option("--microphone", arguments.microphone,
+                  "Microphone: a number of --list-microphones or a part of its name")
       ->type_name("NAME")
       ->group(kSound);
   command.add_flag("--realtime", arguments.realtime, "Read FILE as fast as it was recorded")->group(kSound);
@@ -78,6 +80,13 @@ void add_live_options(CLI::App& command, StreamArguments& arguments) {
   command.add_option("--chunk-ms", arguments.chunk_ms, "Audio between two steps; default: as --latency says")
       ->check(CLI::Range(100, 10000))
       ->type_name("MS")
+      ->group(kLive);
+  command
+      .add_option("--max-load", arguments.max_load,
+                  "Share of real time that steps may compute: rarer steps on slow machines; 0: no limit")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str()
+      ->type_name("X")
       ->group(kLive);
   command
       .add_option("--commit", arguments.commit,
@@ -143,6 +152,7 @@ StreamOptions stream_options(const StreamArguments& arguments, int sample_rate) 
   options.carry_context_bytes = arguments.carry_context;
   options.latency = kLatencies.at(arguments.latency);
   options.chunk_ms = arguments.chunk_ms;
+  options.max_load = arguments.max_load;
   options.commit = kPolicies.at(arguments.commit);
   options.agreement = arguments.agreement;
   options.endpoint_ms = arguments.endpoint_ms;

@@ -60,6 +60,9 @@ struct StreamOptions {
   StreamLatency latency = StreamLatency::kBalanced;
   /// Audio between two steps, 100 to 10,000; 0: as `latency` says.
   int chunk_ms = 0;
+  /// Share of real time that the steps may compute: where a step costs much, the next one waits longer than chunk_ms,
+  /// up to 4 s. 0: no limit. At most 100.
+  double max_load = 0.2;
   CommitPolicy commit = CommitPolicy::kAgreement;
   /// kAgreement: hypotheses that must agree, 1 to 8; 0: as `latency` says.
   int agreement = 0;
@@ -100,7 +103,8 @@ struct StreamEvent {
     kPartial,  ///< `text`: the newest guess for what follows the committed text of the segment; replaces the one before
     kCommitted,   ///< `text`: to append; it never changes
     kSegmentEnd,  ///< `result`: the whole segment. Its text is the joined committed text of the segment
-    kEndpoint,    ///< the speaker paused for endpoint_ms; `end_s` is where speech ended. All before it is committed
+    kEndpoint,    ///< the speaker paused for endpoint_ms; `end_s` is where speech ended. With kAgreement all words
+                  ///< before it are committed; a punctuation mark at the end may follow with the segment's end
     kFlushed,     ///< everything pushed before a call of flush() is committed; one per call
     kError,       ///< `error`: the stream has failed; kEnd follows. What was committed stays
     kEnd,         ///< the last event: `status`

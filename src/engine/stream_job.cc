@@ -9,7 +9,8 @@
 namespace qasr {
 namespace {
 
-constexpr double kTake_s = 1;  // of input that is looked at in one go
+constexpr double kTake_s = 1;         // of input that is looked at in one go
+constexpr double kLongestWait_s = 4;  // for a step, whatever the last one cost
 constexpr std::uint64_t kLeastStepSamples = kSampleRate / 2;
 constexpr std::uint64_t kQuietSamples = kSampleRate * 3 / 10;    // after which nothing new is heard
 constexpr std::uint64_t kHeardSamples = kSampleRate * 24 / 100;  // behind speech that a step must have heard
@@ -155,13 +156,19 @@ DecodeRun* StreamJob::on_mark(const LiveMark& mark, BatchRunner& runner) {
   return nullptr;
 }
 
+// Audio between two steps: where the last one was expensive, more.
+std::uint64_t StreamJob::step_samples() const {
+  const StreamSettings& settings = state_->settings();
+  if (settings.max_load == 0) return settings.chunk_samples;
+  const double paid_for_s = std::min(step_ms_ / 1000 / settings.max_load, kLongestWait_s);
+  return std::max<std::uint64_t>(settings.chunk_samples, static_cast<std::uint64_t>(paid_for_s * kSampleRate));
+}
+
 // Enough new audio, and something in it.
 DecodeRun* StreamJob::partial_step() {
   if (segment_ == nullptr || !state_->has_room()) return nullptr;
   const std::uint64_t end = segmenter_->position();
-  if (end < segment_->heard_end + state_->settings().chunk_samples || end < segment_->begin + kLeastStepSamples) {
-    return nullptr;
-  }
+  if (end < segment_->heard_end + step_samples() || end < segment_->begin + kLeastStepSamples) return nullptr;
   const std::uint64_t active_end = segmenter_->active_end();
   const bool is_quiet = state_->settings().segmentation.voice_activity && end >= active_end + kQuietSamples;
   if (is_quiet && segment_->heard_end >= active_end + kHeardSamples) return nullptr;

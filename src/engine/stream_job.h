@@ -68,6 +68,7 @@ class StreamJob {
   DecodeRun* on_mark(const LiveMark& mark, BatchRunner& runner);
   void on_input(StreamInput& input, BatchRunner& runner);
   DecodeRun* partial_step();
+  std::uint64_t step_samples() const;
   DecodeRun* flush_step(BatchRunner& runner);
   void listen(std::span<const float> samples);
   void start_over(std::uint64_t first_sample);
@@ -99,7 +100,7 @@ class StreamJob {
   std::uint64_t order_ = 0;
   std::optional<StreamInput::Kind> flush_;  // kFlush or kClose that is being done
   std::uint64_t speech_end_ = 0;            // of the pause that kPause is about
-  double listening_ms_ = 0;
+  double listening_ms_ = 0, step_ms_ = 0;   // since the last step; of the last step
 };
 
 }  // namespace qasr

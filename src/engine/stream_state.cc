@@ -50,6 +50,7 @@ StreamSettings resolve_stream_settings(const StreamOptions& options, double scri
   require_range("endpoint_ms", options.endpoint_ms, 100, 10000);
   require_range("max_segment_s", options.max_segment_s, 5, 120);
   require_range("sample_rate", options.sample_rate, 4000, 192000);
+  require_range("max_load", options.max_load, 0, 100);
   require_range("max_buffered_s", options.max_buffered_s, 1, 86400);
   require_range("max_events", options.max_events, 8, 1e9);
   require_range("carry_context_bytes", options.carry_context_bytes, 0, 100000);
@@ -67,6 +68,7 @@ StreamSettings resolve_stream_settings(const StreamOptions& options, double scri
       .max_buffered_samples = static_cast<std::size_t>(options.max_buffered_s * options.sample_rate),
       .max_events = static_cast<std::size_t>(options.max_events),
       .carry_context_bytes = static_cast<std::size_t>(options.carry_context_bytes),
+      .max_load = options.max_load,
       .scripted_tokens_per_s = scripted_tokens_per_s,
       .sample_rate = options.sample_rate};
   const int chunk_ms = options.chunk_ms > 0 ? options.chunk_ms : defaults.chunk_ms;

@@ -27,6 +27,7 @@ struct StreamSettings {
   std::size_t max_buffered_samples;  ///< at sample_rate
   std::size_t max_events = 0;
   std::size_t carry_context_bytes = 0;
+  double max_load = 0;
   double scripted_tokens_per_s = 0;  ///< DecodeRun::scripted_tokens per second of audio
   int sample_rate = kSampleRate;
 };

@@ -73,6 +73,7 @@ void StreamJob::end_step(BatchRunner& runner) {
   DecodeRun& run = *segment.run;
   is_busy_ = false;
   run.timings.preprocessing_ms += std::exchange(listening_ms_, 0);
+  step_ms_ = run.timings.preprocessing_ms + run.timings.audio_encoding_ms + run.timings.text_generation_ms;
   segment.timings += run.timings;
   state_->add_step(run.timings);
   if (run.end == RunEnd::kFailed) {
@@ -107,7 +108,8 @@ void StreamJob::take_answer() {
   DecodeRun& run = *segment_->run;
   const RequestSettings& settings = state_->settings().request;
   if (run.scripted_tokens > 0) run.end = RunEnd::kTokenLimit;
-  if (run.scripted_tokens == 0 && run.end == RunEnd::kTokenLimit && settings.guards.detect_repetition) run.verdict = Verdict::kRunsOn;
+  if (run.scripted_tokens == 0 && run.end == RunEnd::kTokenLimit && settings.guards.detect_repetition)
+    run.verdict = Verdict::kRunsOn;
   std::size_t n_kept = run.ids.size() - (run.end == RunEnd::kEndToken ? 1 : 0);
   const Loop loop = run.guard.loop();
   if (run.verdict != Verdict::kHealthy && loop.period > 0) {

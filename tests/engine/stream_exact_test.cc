@@ -71,7 +71,7 @@ std::shared_ptr<const Engine> StreamExactTest::engine_;
 std::vector<float> long_speech() { return joined_samples(3, 0.15); }
 
 TEST_F(StreamExactTest, EveryStepOfARecordingEqualsAFreshRun) {
-  const std::vector<Step> steps = steps_of(engine_, long_speech(), {.chunk_ms = 1000, .agreement = 2});
+  const std::vector<Step> steps = steps_of(engine_, long_speech(), {.chunk_ms = 1000, .max_load = 0, .agreement = 2});
   ASSERT_GE(steps.size(), 8U);
   expect_exact(*engine_, steps);
   const bool any_kept = std::any_of(steps.begin(), steps.end(), [](const Step& s) { return s.n_kept_rows >= 104; });
@@ -82,7 +82,8 @@ TEST_F(StreamExactTest, EveryStepOfARecordingEqualsAFreshRun) {
 
 // Words that were found before are verified, not generated again.
 TEST_F(StreamExactTest, OnlyNewWordsAreDecoded) {
-  const std::vector<Step> steps = steps_of(engine_, long_speech(), {.chunk_ms = 500, .commit = CommitPolicy::kSegment});
+  const std::vector<Step> steps =
+      steps_of(engine_, long_speech(), {.chunk_ms = 500, .max_load = 0, .commit = CommitPolicy::kSegment});
   ASSERT_GE(steps.size(), 10U);
   std::size_t n_foreseen = 0, n_tokens = 0;
   for (const Step& step : steps) {
@@ -100,8 +101,8 @@ TEST_F(StreamExactTest, ALoudSoundLateInTheStream) {
   const std::size_t at = 9 * kSampleRate + 4000;
   ASSERT_GT(samples.size(), at + kSampleRate);
   for (std::size_t n = 0; n < 400; ++n) samples[at + n] = n % 8 < 4 ? 0.9F : -0.9F;
-  const std::vector<Step> steps =
-      steps_of(engine_, samples, {.chunk_ms = 1000, .commit = CommitPolicy::kSegment, .voice_activity = false});
+  const std::vector<Step> steps = steps_of(
+      engine_, samples, {.chunk_ms = 1000, .max_load = 0, .commit = CommitPolicy::kSegment, .voice_activity = false});
   expect_exact(*engine_, steps);
   ASSERT_GE(steps.size(), 9U);
   EXPECT_GE(steps.back().n_windows_again, 1U) << "the clap changed nothing: this test proves nothing";
@@ -143,7 +144,7 @@ TEST_F(StreamExactTest, WhatWasKeptMayBeTakenAway) {
                      .ids = {step.ids.begin(), step.ids.end()},
                      .n_kept_rows = step.n_kept_rows});
   };
-  const StreamOptions options{.chunk_ms = 2500, .max_segment_s = 14};
+  const StreamOptions options{.chunk_ms = 2500, .max_load = 0, .max_segment_s = 14};
   std::vector<std::unique_ptr<TappedStream>> streams;
   for (int index = 0; index < 4; ++index) streams.push_back(std::make_unique<TappedStream>(engine, options, tap));
   for (std::size_t begin = 0; begin < samples.size(); begin += 8000) {

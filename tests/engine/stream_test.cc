@@ -65,8 +65,8 @@ TEST_F(StreamTest, CommittedTextNeverChangesWhateverTheChunks) {
   std::uniform_int_distribution<std::size_t> any(1, 20000);
   for (const CommitPolicy policy : {CommitPolicy::kAgreement, CommitPolicy::kOfficial, CommitPolicy::kSegment}) {
     for (const std::size_t size : {std::size_t{1600}, std::size_t{5120}, std::size_t{16000}, std::size_t{0}}) {
-      const Collected out =
-          run(samples, {.chunk_ms = 400, .commit = policy}, [&] { return size > 0 ? size : any(random); });
+      const Collected out = run(samples, {.chunk_ms = 400, .max_load = 0, .commit = policy},
+                                [&] { return size > 0 ? size : any(random); });
       EXPECT_EQ(out.problem(), "");
       EXPECT_EQ(out.text(), expected) << "policy " << static_cast<int>(policy) << ", chunks of " << size;
       EXPECT_TRUE(out.ended());
@@ -79,7 +79,7 @@ TEST_F(StreamTest, CommittedTextNeverChangesWhateverTheChunks) {
 // A paced stream: words come while the sentence is spoken, not at its end.
 TEST_F(StreamTest, WordsAreCommittedWhileTheSentenceGoesOn) {
   const std::vector<float> samples = demo_sample("long_rms.wav");
-  TappedStream stream(engine_, {.latency = StreamLatency::kBalanced}, {});
+  TappedStream stream(engine_, {.latency = StreamLatency::kBalanced, .max_load = 0}, {});
   stream.push_paced(samples, 1600);
   stream.finish();
   const Collected& out = stream.collected();
@@ -300,6 +300,7 @@ TEST_F(StreamTest, OptionsOutOfRangeAreNamed) {
   const auto refused = [&](StreamOptions options) { return error_of([&] { Stream(engine_, std::move(options)); }); };
   EXPECT_THAT(refused({.language = "Klingon"}), HasSubstr("unknown language \"Klingon\""));
   EXPECT_EQ(refused({.chunk_ms = 50}), "chunk_ms is 50, expected 100 to 10000");
+  EXPECT_EQ(refused({.max_load = -1}), "max_load is -1, expected 0 to 100");
   EXPECT_EQ(refused({.agreement = 9}), "agreement is 9, expected 1 to 8");
   EXPECT_EQ(refused({.endpoint_ms = 1}), "endpoint_ms is 1, expected 100 to 10000");
   EXPECT_EQ(refused({.max_segment_s = 4.5}), "max_segment_s is 4.5, expected 5 to 120");
