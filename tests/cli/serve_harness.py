@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 from harness import PROGRAM
 
@@ -45,6 +46,13 @@ class Server:
     def log(self):
         """Entries of the access log so far."""
         return [json.loads(line) for line in self.lines if line.startswith("{")]
+
+    def wait_for_line(self, fragment):
+        """On standard error."""
+        end = time.monotonic() + 30
+        while not any(fragment in line for line in self.lines):
+            assert time.monotonic() < end, f"no line with {fragment!r}"
+            time.sleep(0.02)
 
     def connect(self, timeout=30):
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=timeout)

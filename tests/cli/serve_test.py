@@ -10,12 +10,26 @@ import tempfile
 import time
 import unittest
 
-from harness import OK, SAMPLE, SAMPLES, USAGE, ProgramTest, references, run
+from harness import OK, SAMPLE, SAMPLES, USAGE, ProgramTest, references, run, wav_bytes
 from serve_harness import (FORM_TYPE, Server, WebSocket, form, read_answer, request, request_bytes, sse_events, transcribe)
 
 TEXT = references()[SAMPLE.name]
 SPEECH = SAMPLE.read_bytes()
 PATH = "/v1/audio/transcriptions"
+
+
+def minutes_of_speech():
+    """Enough to be under way for a while."""
+    whole = (SAMPLES / "long_rms.wav").read_bytes()
+    return wav_bytes(whole[44:] * 12)
+
+
+def wait_until_running(server, headers=None):
+    for _ in range(200):
+        if "qasr_transcriptions_running 1" in request(server, "GET", "/metrics", headers=headers).text:
+            return
+        time.sleep(0.02)
+    raise AssertionError("nothing is being transcribed")
 
 
 class Routes(unittest.TestCase):
@@ -268,11 +282,11 @@ class Operation(ProgramTest):
 
         keys.write_text("nonsense\n")
         server.signal(signal.SIGHUP)
-        time.sleep(0.3)
-        self.assertEqual(request(server, "GET", "/v1/models", headers=bearer).status, 200)  # the old ones stay
+        server.wait_for_line("the old API keys stay")
+        self.assertEqual(request(server, "GET", "/v1/models", headers=bearer).status, 200)
         keys.write_text(other_line)
         server.signal(signal.SIGHUP)
-        time.sleep(0.3)
+        server.wait_for_line("API keys read again")
         self.assertEqual(request(server, "GET", "/v1/models", headers=bearer).status, 401)
         self.assertEqual(request(server, "GET", "/v1/models", headers={"Authorization": f"Bearer {other}"}).status, 200)
         self.assertEqual(server.close(), OK)
@@ -282,10 +296,10 @@ class Operation(ProgramTest):
 
     def test_full_queue(self):
         server = self.start("--workers", 1, "--max-queue", 0)
-        body = form([("model", "demo-en")], (SAMPLES / "long_rms.wav").read_bytes())
+        body = form([("model", "demo-en")], minutes_of_speech())
         with server.connect() as connection, connection.makefile("rb") as stream:
             connection.sendall(request_bytes("POST", PATH, body, FORM_TYPE))
-            time.sleep(0.05)
+            wait_until_running(server)
             answer = transcribe(server, SPEECH)
             self.assertEqual((answer.status, answer.error()["type"]), (429, "rate_limit_error"))
             self.assertGreater(int(answer.headers["retry-after"]), 0)
@@ -293,12 +307,12 @@ class Operation(ProgramTest):
 
     def test_drain(self):
         server = self.start()
-        body = form([("model", "demo-en")], (SAMPLES / "long_rms.wav").read_bytes())
+        body = form([("model", "demo-en")], minutes_of_speech())
         with server.connect() as connection, connection.makefile("rb") as stream, server.connect() as other:
             connection.sendall(request_bytes("POST", PATH, body, FORM_TYPE))
-            time.sleep(0.05)
+            wait_until_running(server)
             server.signal(signal.SIGTERM)
-            time.sleep(0.05)
+            server.wait_for_line("shutting down")
             with other.makefile("rb") as other_stream:
                 other.sendall(request_bytes("GET", "/ready"))
                 self.assertEqual(read_answer(other_stream).status, 503)
@@ -310,7 +324,7 @@ class Operation(ProgramTest):
 
     def test_drain_deadline_and_timeout(self):
         server = self.start("--drain-timeout", 0, "--timeout", 0.05)
-        answer = transcribe(server, (SAMPLES / "long_rms.wav").read_bytes())
+        answer = transcribe(server, minutes_of_speech())
         self.assertEqual((answer.status, answer.error()["code"]), (504, "timeout"))
         self.assertEqual(server.close(), OK)
 
