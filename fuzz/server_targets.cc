@@ -1,6 +1,11 @@
 // What clients of the server send.
 #include <algorithm>
+#include <functional>
+#include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "qasr/error.h"
 #include "server/api_error.h"
