@@ -16,7 +16,7 @@ fixed_addresses := $(shell setarch -R true 2> /dev/null && echo setarch -R)
 # What runs under the sanitizers: address and undefined behaviour where bytes from outside are read, threads where
 # there are any. Names are both build targets and ctest names, but for the program itself.
 ASAN_TESTS := qasr_base_test qasr_tensor_test qasr_audio_test qasr_text_test qasr_output_test qasr_weights_test \
-              qasr_backend_test qasr_engine_test qasr_engine_api_test cli_bad_audio cli_bad_model qasr_fuzz_replay
+              qasr_backend_test qasr_engine_test qasr_engine_api_test qasr_server_test cli_bad_audio cli_bad_model cli_serve_hostile qasr_fuzz_replay
 TSAN_TESTS := qasr_base_test qasr_engine_api_test
 empty :=
 space := $(empty) $(empty)
@@ -55,8 +55,9 @@ tsan: ## thread pool and concurrent sessions under ThreadSanitizer
 FUZZ_SECONDS ?= 600
 fuzz: ## readers of foreign files under libFuzzer, FUZZ_SECONDS each (needs clang)
 	cmake --preset fuzz $(launcher)
-	cmake --build build/fuzz -j $(JOBS) --target fuzz_safetensors fuzz_gguf fuzz_config fuzz_tokenizer
-	for target in safetensors gguf config tokenizer; do \
+	cmake --build build/fuzz -j $(JOBS) --target fuzz_safetensors fuzz_gguf fuzz_config fuzz_tokenizer \
+	  fuzz_multipart fuzz_realtime
+	for target in safetensors gguf config tokenizer multipart realtime; do \
 	  mkdir -p build/fuzz/found/$$target; \
 	  build/fuzz/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 -rss_limit_mb=2048 \
 	    -artifact_prefix=build/fuzz/ build/fuzz/found/$$target fuzz/corpus/$$target || exit 1; done

@@ -15,4 +15,7 @@ void config(std::span<const std::byte> bytes);  ///< config.json
 /// vocab.json, merges.txt, tokenizer_config.json, added_tokens.json and tokenizer.json, separated by zero bytes.
 void tokenizer(std::span<const std::byte> bytes);
 
+void multipart(std::span<const std::byte> bytes);  ///< body of a form, in pieces; then its fields as parameters
+void realtime(std::span<const std::byte> bytes);   ///< messages of a Realtime client, separated by line feeds
+
 }  // namespace qasr::fuzz

@@ -9,6 +9,7 @@
 #include "bench_output.h"
 #include "bench_sweep.h"
 #include "device_option.h"
+#include "bench_stream.h"
 #include "format_names.h"
 #include "model_cache.h"
 #include "output.h"
@@ -40,7 +41,7 @@ bench::BenchmarkOptions benchmark_options(const BenchArguments& arguments) {
   if (!arguments.model_dir.empty()) options.model_dir = resolve_model(arguments.model_dir);
   options.synthetic_model = "qwen3-asr-" + arguments.synthetic;
   if (arguments.model_dir.empty() || arguments.packed) {
-    options.cache_dir = arguments.cache_dir.empty() ? user_cache_dir() : std::filesystem::path(arguments.cache_dir);
+    options.cache_dir = bench_cache_dir(arguments);
   }
   if (arguments.packed) options.packed_dir = options.cache_dir;
   options.audio_s = arguments.audio_s;
@@ -55,7 +56,72 @@ bench::BenchmarkOptions benchmark_options(const BenchArguments& arguments) {
   return options;
 }
 
+void add_stream_options(CLI::App& command, BenchArguments& arguments) {
+  constexpr const char* kGroup = "Live streams";
+  command
+      .add_option("--stream", arguments.stream_manifest,
+                  "Measure live streams that speak these recordings: a line each with file, sentence and ends of its "
+                  "words in seconds, between tabs. --audio-s is the length of a stream, --model demo the demonstration "
+                  "model")
+      ->type_name("MANIFEST")
+      ->group(kGroup);
+  command.add_option("--streams", arguments.n_streams, "Streams at a time")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str()
+      ->type_name("N")
+      ->group(kGroup);
+  command.add_flag("--unpaced", arguments.unpaced, "Do not wait for the clock; no delays are measured")->group(kGroup);
+  command.add_option("--latency", arguments.latency, "low, balanced or accurate")
+      ->check(CLI::IsMember({"low", "balanced", "accurate"}))
+      ->capture_default_str()
+      ->type_name("PRESET")
+      ->group(kGroup);
+  command.add_option("--chunk-ms", arguments.chunk_ms, "Audio between two steps")
+      ->check(CLI::Range(100, 10000))
+      ->type_name("MS")
+      ->group(kGroup);
+  command.add_option("--agreement", arguments.agreement, "Hypotheses that must agree")
+      ->check(CLI::Range(1, 8))
+      ->type_name("N")
+      ->group(kGroup);
+  command
+      .add_option(
+          "--compare-texts", arguments.push_ms,
+          "Compare every recording's text as a stream with its offline text, in pushes of so many ms (0: random); "
+          "prints JSON")
+      ->check(CLI::Range(0, 60000))
+      ->type_name("MS")
+      ->group(kGroup);
+  command.add_option("--max-load", arguments.max_load, "Share of real time that steps may compute; 0: no limit")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str()
+      ->type_name("X")
+      ->group(kGroup);
+  command.add_option("--pause-s", arguments.pause_s, "Between recordings")
+      ->check(CLI::Range(0.0, 60.0))
+      ->capture_default_str()
+      ->type_name("S")
+      ->group(kGroup);
+  command.add_option("--max-segment-s", arguments.max_segment_s, "Longest segment")
+      ->check(CLI::Range(5.0, 120.0))
+      ->capture_default_str()
+      ->type_name("S")
+      ->group(kGroup);
+  command
+      .add_option(
+          "--tokens-per-s", arguments.tokens_per_s,
+          "Answers have so many tokens per second of audio whatever the model says (made-up weights); 0: as it says")
+      ->check(CLI::Range(0.0, 16.0))
+      ->capture_default_str()
+      ->type_name("N")
+      ->group(kGroup);
+}
+
 }  // namespace
+
+std::filesystem::path bench_cache_dir(const BenchArguments& arguments) {
+  return arguments.cache_dir.empty() ? user_cache_dir() : std::filesystem::path(arguments.cache_dir);
+}
 
 CLI::App* add_bench(CLI::App& app, BenchArguments& arguments) {
   CLI::App* command = app.add_subcommand("bench", "Measure speed and memory beside the limits of this machine");
@@ -66,13 +132,14 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& arguments) {
       ->excludes(model)
       ->type_name("SIZE");
   command
-      ->add_option("--cache-dir", arguments.cache_dir,
-                   "Where the synthetic checkpoint and, with --packed, packed weights are kept; default: the user's cache "
-                   "directory")
+      ->add_option(
+          "--cache-dir", arguments.cache_dir,
+          "Where the synthetic checkpoint and, with --packed, packed weights are kept; default: the user's cache "
+          "directory")
       ->type_name("DIR");
   command->add_flag("--packed", arguments.packed, "Keep packed weights, and load those of an earlier run");
   command->add_option("--audio-s", arguments.audio_s, "Length of each recording in seconds")
-      ->check(CLI::Range(0.1, 1200.0))
+      ->check(CLI::Range(0.1, 36000.0))
       ->capture_default_str()
       ->type_name("S");
   command->add_option("--tokens", arguments.n_tokens, "Tokens decoded per recording, end tokens ignored")
@@ -122,12 +189,14 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& arguments) {
       ->type_name("N");
   command->add_flag("--json", arguments.json, "Print JSON");
   command->add_flag("-q,--quiet", arguments.quiet, "No progress on standard error");
+  add_stream_options(*command, arguments);
   command->footer(kExamples);
   return command;
 }
 
 ExitCode run_bench(const BenchArguments& arguments) {
   if (!arguments.concurrency.empty()) return run_sweep(arguments, benchmark_options(arguments));
+  if (!arguments.stream_manifest.empty()) return run_bench_stream(arguments);
   const bench::BenchmarkReport report = bench::run_benchmark(benchmark_options(arguments));
   print(arguments.json ? benchmark_json(report) : benchmark_table(report));
   return kExitOk;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,17 @@ struct BenchArguments {
   double segment_s = 30;
   int max_batch = 0;  ///< 0: all that is under way, up to 512
   bool packed = false;
+  std::string stream_manifest, latency = "balanced";  ///< --stream: live streams instead of recordings
+  int n_streams = 1, chunk_ms = 0, agreement = 0;
+  int push_ms = -1;  ///< compare texts instead of measuring
+  double tokens_per_s = 0, pause_s = 0.9, max_segment_s = 24;
+  double max_load = 0.2;
+  bool unpaced = false;
   bool json = false, quiet = false;
 };
+
+/// Where synthetic checkpoints are kept: --cache-dir, or the user's.
+std::filesystem::path bench_cache_dir(const BenchArguments& arguments);
 
 CLI::App* add_bench(CLI::App& app, BenchArguments& arguments);
 

@@ -81,7 +81,8 @@ std::string benchmark_table(const BenchmarkReport& report) {
   text += format("%s, %s, %d threads; commit %s, %s, %s\n\n", report.cpu_model.c_str(), report.isa.c_str(),
                  report.n_threads, build.commit, build.type, build.compiler);
   text += stages_text(report);
-  text += format("\n  %-24s %10.1f ms%s\n", "load", report.load_ms, report.packed_mapped ? "  (packed weights mapped)" : "");
+  text += format("\n  %-24s %10.1f ms%s\n", "load", report.load_ms,
+                 report.packed_mapped ? "  (packed weights mapped)" : "");
   text += format("  %-24s %10.1f ms\n", "first run", report.first_total_ms);
   text += format("  %-24s %10.1f ms\n", "total at 60 GB/s", report.total_at_60_gbs_ms);
   text +=

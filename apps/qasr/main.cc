@@ -15,6 +15,8 @@
 #include "qasr/error.h"
 #include "qasr/version.h"
 #include "quantize.h"
+#include "serve.h"
+#include "stream.h"
 #include "transcribe.h"
 
 namespace qasr::app {
@@ -26,6 +28,8 @@ constexpr const char* kFooter =
     "  qasr download 0.6b\n"
     "  qasr transcribe --model 0.6b --language German interview.m4a\n"
     "  qasr transcribe --recursive -f srt,json -o transcripts recordings/\n"
+    "  qasr serve --model 0.6b --port 8000\n"
+    "  qasr stream --model 0.6b\n"
     "  qasr info 0.6b\n"
     "  qasr bench --weights bf16\n"
     "\n"
@@ -64,7 +68,11 @@ ExitCode run(int argc, char** argv) {
   const CLI::App* download_command = add_download(app, download);
   ModelsArguments models;
   const CLI::App* models_command = add_models(app, models);
+  StreamArguments stream;
+  const CLI::App* stream_command = add_stream(app, stream);
   add_bench(app, bench);
+  ServeArguments serve;
+  const CLI::App* serve_command = add_serve(app, serve);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -75,9 +83,11 @@ ExitCode run(int argc, char** argv) {
     return kExitUsage;
   }
   if (transcribe_command->parsed()) return run_transcribe(transcribe);
+  if (stream_command->parsed()) return run_stream(stream);
   if (quantize_command->parsed()) return run_quantize(quantize);
   if (download_command->parsed()) return run_download(download);
   if (models_command->parsed()) return run_models(models);
+  if (serve_command->parsed()) return run_serve(serve);
   return info_command->parsed() ? run_info(info) : run_bench(bench);
 }
 

@@ -48,12 +48,6 @@ void catch_interrupts() {
   ::sigaction(SIGTERM, &action, nullptr);
 }
 
-std::shared_ptr<const Engine> open_engine(const TranscribeArguments& arguments) {
-  if (!arguments.model_dir.empty()) return Engine::open(resolve_model(arguments.model_dir), engine_options(arguments));
-  if (!arguments.quiet) std::fputs(demo_model_notice().c_str(), stderr);
-  return Engine::open(demo_model_files(), kDemoModelName, engine_options(arguments));
-}
-
 double speech_without_text_s(const Transcript& transcript) {
   double sum_s = 0;
   for (const Segment& segment : transcript.segments) {
@@ -374,6 +368,12 @@ void Run::summarise() {
 }
 
 }  // namespace
+
+std::shared_ptr<const Engine> open_engine(const TranscribeArguments& arguments) {
+  if (!arguments.model_dir.empty()) return Engine::open(resolve_model(arguments.model_dir), engine_options(arguments));
+  if (!arguments.quiet) std::fputs(demo_model_notice().c_str(), stderr);
+  return Engine::open(demo_model_files(), kDemoModelName, engine_options(arguments));
+}
 
 ExitCode run_transcribe(const TranscribeArguments& arguments) {
   InputList list = find_input_files(arguments.input);

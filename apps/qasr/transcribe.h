@@ -49,6 +49,15 @@ void check_arguments(const TranscribeArguments& arguments, const CLI::App* comma
 /// @throws Error kInvalidArgument  results of several recordings cannot go to standard output in that format
 void check_standard_output(const TranscribeArguments& arguments, std::size_t n_inputs);
 EngineOptions engine_options(const TranscribeArguments& arguments);
+/// Language, context and hotwords; model and machine: for subcommands that share them.
+void add_language_options(CLI::App& command, TranscribeArguments& arguments);
+void add_machine_options(CLI::App& command, TranscribeArguments& arguments);
+/// Opens the model that the arguments name, the demonstration model (with a notice) without one.
+std::shared_ptr<const Engine> open_engine(const TranscribeArguments& arguments);
+/// The text of --context and the words of --hotwords.
+/// @throws Error kInvalidArgument  @FILE cannot be read or is not UTF-8
+std::string context_text(const TranscribeArguments& arguments);
+std::vector<std::string> hotword_list(const TranscribeArguments& arguments);
 /// @throws Error kInvalidArgument  --context @FILE or --hotwords @FILE cannot be read or is not UTF-8
 JobOptions job_options(const TranscribeArguments& arguments, double recommended_max_segment_s);
 

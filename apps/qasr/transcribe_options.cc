@@ -85,17 +85,7 @@ std::vector<std::string> split_words(const std::string& text) {
 }
 
 void add_text_options(CLI::App& command, TranscribeArguments& arguments) {
-  command.add_option("-l,--language", arguments.language, "auto, an English name (German) or a code (de)")
-      ->check(CLI::Validator(check_language, ""))
-      ->type_name("NAME")
-      ->group(kText);
-  command.add_option("-c,--context", arguments.context, "Topic, names, vocabulary; @FILE reads it from a file")
-      ->type_name("TEXT")
-      ->group(kText);
-  command
-      .add_option("--hotwords", arguments.hotwords, "Words that may occur, separated by commas; @FILE has one a line")
-      ->type_name("WORDS")
-      ->group(kText);
+  add_language_options(command, arguments);
   command.add_option("--temperature", arguments.sampling.temperature, "Draw tokens; 0 takes the most likely one")
       ->type_name("T")
       ->group(kText);
@@ -190,6 +180,26 @@ void add_audio_options(CLI::App& command, TranscribeArguments& arguments) {
       ->group(kAudio);
 }
 
+bool makes_cues(OutputFormat format) {
+  return format == OutputFormat::kSrt || format == OutputFormat::kVtt || format == OutputFormat::kLrc;
+}
+
+}  // namespace
+
+void add_language_options(CLI::App& command, TranscribeArguments& arguments) {
+  command.add_option("-l,--language", arguments.language, "auto, an English name (German) or a code (de)")
+      ->check(CLI::Validator(check_language, ""))
+      ->type_name("NAME")
+      ->group(kText);
+  command.add_option("-c,--context", arguments.context, "Topic, names, vocabulary; @FILE reads it from a file")
+      ->type_name("TEXT")
+      ->group(kText);
+  command
+      .add_option("--hotwords", arguments.hotwords, "Words that may occur, separated by commas; @FILE has one a line")
+      ->type_name("WORDS")
+      ->group(kText);
+}
+
 void add_machine_options(CLI::App& command, TranscribeArguments& arguments) {
   command
       .add_option("-m,--model", arguments.model_dir,
@@ -232,11 +242,13 @@ void add_machine_options(CLI::App& command, TranscribeArguments& arguments) {
       ->group(kMachine);
 }
 
-bool makes_cues(OutputFormat format) {
-  return format == OutputFormat::kSrt || format == OutputFormat::kVtt || format == OutputFormat::kLrc;
+std::string context_text(const TranscribeArguments& arguments) {
+  return text_argument("--context", arguments.context);
 }
 
-}  // namespace
+std::vector<std::string> hotword_list(const TranscribeArguments& arguments) {
+  return split_words(text_argument("--hotwords", arguments.hotwords));
+}
 
 CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
   CLI::App* command = app.add_subcommand("transcribe", "Write down what is said in recordings");
@@ -316,8 +328,8 @@ JobOptions job_options(const TranscribeArguments& arguments, double recommended_
   JobOptions options;
   TranscribeOptions& transcribe = options.request.transcribe;
   transcribe.language = arguments.language;
-  transcribe.context = text_argument("--context", arguments.context);
-  transcribe.hotwords = split_words(text_argument("--hotwords", arguments.hotwords));
+  transcribe.context = context_text(arguments);
+  transcribe.hotwords = hotword_list(arguments);
   transcribe.max_tokens = arguments.max_tokens;
   transcribe.pad_short_clips = !arguments.no_pad;
   transcribe.sampling = arguments.sampling;

@@ -53,6 +53,9 @@ struct AudioStreamOptions {
   int channel = 0;  ///< for kOne; 0 is the first
   /// Most audio read from one file: a few bytes of a hostile file may claim to be years.
   double max_duration_s = 48 * 3600;
+  /// For a byte source that is read while it is recorded: read() returns what has come, and nothing is kept of the
+  /// bytes. Containers that need to seek (MP4 with its index at the end) are refused.
+  bool live = false;
 };
 
 /// A recording as a stream of blocks: the memory it needs does not depend on its length.

@@ -77,6 +77,17 @@ struct ModelInfo {
   double recommended_max_segment_s = 0;
 };
 
+/// What an engine is doing, for monitoring.
+struct EngineLoad {
+  int n_requests = 0;   ///< requests and streams that have not ended
+  int n_sequences = 0;  ///< that are encoded, prefilled or decoded together now
+  int n_waiting = 0;    ///< sequences of segments under way that wait for room in the batch
+  int max_batch = 0;
+  int n_kv_pages = 0, n_kv_pages_used = 0;  ///< of the KV cache, 64 positions each; 0 before the first segment
+  std::uint64_t n_decode_steps = 0;         ///< since the beginning
+  std::uint64_t n_decode_rows = 0;          ///< sequences summed over all steps
+};
+
 /// A model placed on a backend: weights, tokenizer, configuration. Immutable; one Engine may serve any number of
 /// sessions and requests (qasr/request.h) on any threads, which share one copy of the weights and are decoded together.
 /// Files are memory-mapped where possible and must not change while the engine lives.
@@ -99,6 +110,8 @@ class QASR_API Engine {
   const ModelInfo& info() const noexcept;
   /// "cpu (avx2, 2 threads)"
   std::string backend_description() const;
+  /// As of the last step, summed over all devices; any thread, never waits for computing.
+  EngineLoad current_load() const;
 
   struct Impl;
   const Impl& impl() const noexcept { return *impl_; }

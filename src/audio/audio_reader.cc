@@ -120,7 +120,8 @@ AudioReader::AudioReader(const ByteSource& source, std::string name) : name_(std
 
   auto* buffer = static_cast<unsigned char*>(av_malloc(kIoBufferBytes));
   if (buffer == nullptr) throw std::bad_alloc();
-  AVIOContext* avio = avio_alloc_context(buffer, kIoBufferBytes, 0, &io_, &read_bytes, nullptr, &seek_bytes);
+  AVIOContext* avio = avio_alloc_context(buffer, kIoBufferBytes, 0, &io_, &read_bytes, nullptr,
+                                         source.is_live() ? nullptr : &seek_bytes);
   if (avio == nullptr) av_free(buffer);
   avio_ = own(avio);
 
@@ -145,6 +146,10 @@ void AudioReader::open_container() {
   format_->pb = avio_.get();
   format_->io_open = &refuse_to_open;
   format_->max_streams = kMaxStreams;
+  if (io_.source->is_live()) {
+    format_->max_analyze_duration = AV_TIME_BASE / 2;  // somebody waits
+    format_->flags |= AVFMT_FLAG_NOBUFFER;
+  }
   format_->protocol_whitelist = duplicate("none");
   format_->format_whitelist = duplicate(kDemuxers);
   format_->codec_whitelist = duplicate(audio_decoder_names());

@@ -128,7 +128,7 @@ bool AudioStream::Impl::read(std::vector<std::vector<float>>& lanes) {
   lanes.resize(n_lanes);
   for (std::vector<float>& lane : lanes) lane.clear();
   if (n_left == 0) return false;
-  while (pending != nullptr && lanes[0].size() < std::min<std::uint64_t>(kBlockSamples, n_left)) {
+  while (pending != nullptr && lanes[0].size() < std::min<std::uint64_t>(options.live ? 1 : kBlockSamples, n_left)) {
     add_frame(*pending, lanes);
     pending = reader.next();
   }
@@ -199,8 +199,12 @@ AudioStream::AudioStream(std::span<const std::byte> bytes, const std::string& na
     : impl_(open_stream([&] { return std::make_unique<Impl>(memory_source(bytes), name, options); }, name, options)) {}
 
 AudioStream::AudioStream(const std::function<std::size_t(std::span<std::byte>)>& read, const std::string& name,
-                         const AudioStreamOptions& options)
-    : impl_(open_stream([&] { return std::make_unique<Impl>(stream_source(read), name, options); }, name, options)) {}
+                         const AudioStreamOptions& options) {
+  const auto open = [&] {
+    return std::make_unique<Impl>(options.live ? live_source(read) : stream_source(read), name, options);
+  };
+  impl_ = open_stream(open, name, options);
+}
 
 AudioStream::~AudioStream() = default;
 AudioStream::AudioStream(AudioStream&&) noexcept = default;

@@ -16,6 +16,8 @@
 namespace qasr {
 namespace {
 
+constexpr std::size_t kLiveBeginningBytes = 4096;
+
 constexpr std::size_t kStreamChunkBytes = std::size_t{1} << 18;
 
 std::string errno_text(int error) { return std::generic_category().message(error); }
@@ -116,10 +118,45 @@ std::size_t read_some(int file, std::span<std::byte> out, const std::string& nam
   }
 }
 
+// Reads forward only. `read` may throw; FFmpeg's callbacks may not: the error is kept until the reader asks.
+class LiveSource final : public ByteSource {
+ public:
+  explicit LiveSource(std::function<std::size_t(std::span<std::byte>)> read) : read_(std::move(read)) {}
+
+  std::ptrdiff_t read_at(std::uint64_t offset, std::span<std::byte> out) const noexcept override {
+    try {
+      if (offset < beginning_.size()) {
+        const std::size_t n = std::min(out.size(), static_cast<std::size_t>(beginning_.size() - offset));
+        std::copy_n(beginning_.begin() + static_cast<std::ptrdiff_t>(offset), n, out.begin());
+        return static_cast<std::ptrdiff_t>(n);
+      }
+      if (offset != position_) return offset < position_ ? -ESPIPE : 0;
+      const std::size_t n = std::min(out.size(), read_(out));
+      position_ += n;
+      const std::size_t n_kept = std::min(n, kLiveBeginningBytes - beginning_.size());
+      beginning_.insert(beginning_.end(), out.begin(), out.begin() + static_cast<std::ptrdiff_t>(n_kept));
+      return static_cast<std::ptrdiff_t>(n);
+    } catch (...) {
+      return -EIO;
+    }
+  }
+  std::uint64_t size() const noexcept override { return UINT64_MAX / 2; }
+  bool is_live() const noexcept override { return true; }
+
+ private:
+  std::function<std::size_t(std::span<std::byte>)> read_;
+  mutable std::vector<std::byte> beginning_;
+  mutable std::uint64_t position_ = 0;
+};
+
 }  // namespace
 
 std::unique_ptr<ByteSource> memory_source(std::span<const std::byte> bytes) {
   return std::make_unique<MemorySource>(bytes);
+}
+
+std::unique_ptr<ByteSource> live_source(std::function<std::size_t(std::span<std::byte>)> read) {
+  return std::make_unique<LiveSource>(std::move(read));
 }
 
 std::unique_ptr<ByteSource> file_source(const std::filesystem::path& path) {

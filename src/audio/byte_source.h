@@ -19,6 +19,8 @@ class ByteSource {
   /// Copies bytes from `offset` on. Returns how many, 0 at the end, or a negative errno value.
   virtual std::ptrdiff_t read_at(std::uint64_t offset, std::span<std::byte> out) const noexcept = 0;
   virtual std::uint64_t size() const noexcept = 0;
+  /// Bytes come as they are made and can be read in order only (but for the first few): size() is not known.
+  virtual bool is_live() const noexcept { return false; }
   /// True if the file has another size or time of change than when it was opened.
   virtual bool has_changed() const noexcept { return false; }
 };
@@ -39,5 +41,8 @@ std::unique_ptr<ByteSource> file_source(const std::filesystem::path& path);
 ///         /tmp, disk full); and whatever `read` throws
 std::unique_ptr<ByteSource> stream_source(const std::function<std::size_t(std::span<std::byte>)>& read,
                                           std::size_t max_memory_bytes = kMaxMemoryBytes);
+
+/// A stream that is read as it comes: read_at() waits for `read`. Nothing is kept but the first bytes, for messages.
+std::unique_ptr<ByteSource> live_source(std::function<std::size_t(std::span<std::byte>)> read);
 
 }  // namespace qasr

@@ -45,10 +45,6 @@ void take_logarithms(float* values, float* maxima) noexcept {
   }
 }
 
-void clamp_and_scale(std::span<float> values, float floor) noexcept {
-  for (float& value : values) value = ((value > floor ? value : floor) + 4.0f) * 0.25f;
-}
-
 }  // namespace
 
 struct LogMel::Impl {
@@ -85,9 +81,12 @@ struct LogMel::Impl {
     pool.push_back(std::move(scratch));
   }
 
-  // Logarithms of frames [first, first + n_block) into columns of out; returns their maximum.
-  float compute_block(std::span<const float> samples, int first, int n_block, Scratch& scratch,
+  // Logarithms of frames [first, first + n_block) into columns of out, whose first is frame `origin`; returns their
+  // maximum.
+  float compute_block(std::span<const float> samples, int first, int n_block, int origin, Scratch& scratch,
                       LogMelSpectrogram& out) const noexcept;
+  // Logarithms of all frames from `origin` on; returns their maximum.
+  float compute_logs(std::span<const float> samples, int origin, LogMelSpectrogram& out);
 
   LogMelConfig config;
   Stft stft;
@@ -96,7 +95,7 @@ struct LogMel::Impl {
   std::vector<std::unique_ptr<Scratch>> pool;  // guarded by pool_mutex
 };
 
-float LogMel::Impl::compute_block(std::span<const float> samples, int first, int n_block, Scratch& scratch,
+float LogMel::Impl::compute_block(std::span<const float> samples, int first, int n_block, int origin, Scratch& scratch,
                                   LogMelSpectrogram& out) const noexcept {
   for (int frame = 0; frame < n_block; ++frame) {
     stft.power(samples, first + frame, scratch.stft, scratch.power.data() + frame, kBlock);
@@ -108,7 +107,7 @@ float LogMel::Impl::compute_block(std::span<const float> samples, int first, int
   for (int mel = 0; mel < out.n_mels; ++mel) {
     float* energies = scratch.energies.data() + static_cast<std::size_t>(mel) * kBlock;
     take_logarithms(energies, maxima);
-    std::copy_n(energies, n_block, out.values.data() + static_cast<std::size_t>(mel) * out.n_frames + first);
+    std::copy_n(energies, n_block, out.values.data() + static_cast<std::size_t>(mel) * out.n_frames + (first - origin));
   }
   return *std::max_element(maxima, maxima + n_block);  // columns past n_block hold an earlier block's frames
 }
@@ -136,20 +135,37 @@ int LogMel::n_frames(std::size_t n_samples) const {
   return static_cast<int>(n);
 }
 
-void LogMel::compute(std::span<const float> samples, LogMelSpectrogram& out) const {
-  out.n_mels = impl_->config.n_mels;
-  out.n_frames = n_frames(samples.size());
-  out.values.resize(static_cast<std::size_t>(out.n_mels) * out.n_frames);
-  if (out.n_frames == 0) return;
-
-  std::unique_ptr<Impl::Scratch> scratch = impl_->borrow_scratch();
+float LogMel::Impl::compute_logs(std::span<const float> samples, int origin, LogMelSpectrogram& out) {
+  const int n_frames = static_cast<int>(samples.size() / static_cast<std::size_t>(config.hop_samples));
+  out.n_mels = config.n_mels;
+  out.n_frames = std::max(0, n_frames - origin);
+  out.values.resize(static_cast<std::size_t>(out.n_mels) * static_cast<std::size_t>(out.n_frames));
   float maximum = -std::numeric_limits<float>::infinity();
-  for (int first = 0; first < out.n_frames; first += kBlock) {
-    const int n_block = std::min(kBlock, out.n_frames - first);
-    maximum = std::max(maximum, impl_->compute_block(samples, first, n_block, *scratch, out));
+  if (out.n_frames == 0) return maximum;
+  std::unique_ptr<Scratch> scratch = borrow_scratch();
+  for (int first = origin; first < n_frames; first += kBlock) {
+    const int n_block = std::min(kBlock, n_frames - first);
+    maximum = std::max(maximum, compute_block(samples, first, n_block, origin, *scratch, out));
   }
-  impl_->return_scratch(std::move(scratch));
-  clamp_and_scale(out.values, maximum - kDynamicRangeDecades);
+  return_scratch(std::move(scratch));
+  return maximum;
+}
+
+void LogMel::compute(std::span<const float> samples, LogMelSpectrogram& out) const {
+  QASR_CHECK(n_frames(samples.size()) >= 0);  // it fits an int
+  const float maximum = impl_->compute_logs(samples, 0, out);
+  clamp_and_scale(out.values, clamp_floor(maximum));
+}
+
+void LogMel::compute_logs(std::span<const float> samples, int first_frame, LogMelSpectrogram& out) const {
+  QASR_CHECK(first_frame >= 0 && n_frames(samples.size()) >= 0);
+  impl_->compute_logs(samples, first_frame, out);
+}
+
+float LogMel::clamp_floor(float maximum) noexcept { return maximum - kDynamicRangeDecades; }
+
+void LogMel::clamp_and_scale(std::span<float> values, float floor) noexcept {
+  for (float& value : values) value = ((value > floor ? value : floor) + 4.0f) * 0.25f;
 }
 
 }  // namespace qasr

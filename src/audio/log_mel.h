@@ -57,6 +57,15 @@ class LogMel {
   /// implementation does; its torch implementation refuses them.
   void compute(std::span<const float> samples, LogMelSpectrogram& out) const;
 
+  /// The logarithms L[m, t] of frames t >= first_frame, neither clamped nor scaled: what stays the same when the signal
+  /// goes on, for all frames with hop * t + window / 2 <= n_samples.
+  ///   out  [n_mels, n_frames(n_samples) - first_frame], columns from first_frame on
+  void compute_logs(std::span<const float> samples, int first_frame, LogMelSpectrogram& out) const;
+  /// What compute() makes of logarithms: values = (max(values, floor) + 4) / 4, in place.
+  ///   floor  clamp_floor(max of L over the kept frames of the whole signal)
+  static void clamp_and_scale(std::span<float> values, float floor) noexcept;
+  static float clamp_floor(float maximum) noexcept;
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

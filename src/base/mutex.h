@@ -2,6 +2,7 @@
 // marked QASR_GUARDED_BY cannot be touched without its lock.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -53,6 +54,13 @@ class CondVar {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     condition_.wait(lock);
     lock.release();  // the caller still holds it
+  }
+  /// False if the time has come.
+  bool wait_until(Mutex& mutex, std::chrono::steady_clock::time_point time) QASR_REQUIRES(mutex) {
+    std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
+    const std::cv_status status = condition_.wait_until(lock, time);
+    lock.release();
+    return status == std::cv_status::no_timeout;
   }
   void notify_one() { condition_.notify_one(); }
   void notify_all() { condition_.notify_all(); }

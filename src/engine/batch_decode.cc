@@ -92,6 +92,8 @@ void BatchRunner::run_steps(int n_steps, const std::atomic<bool>& has_changed) {
       --n_steps;
       if (++under_way <= ahead) continue;
     }
+    ++n_decode_steps_;
+    n_decode_rows_ += runs.size();
     decoder.read_step(decode_workspace_, ids, want_log_probs ? std::span(log_probs) : std::span<float>());
     --under_way;
     for (std::size_t row = 0; row < runs.size(); ++row) {
@@ -106,6 +108,18 @@ void BatchRunner::run_steps(int n_steps, const std::atomic<bool>& has_changed) {
   }
   const double ms = stopwatch.ms() / static_cast<double>(runs.size());
   for (DecodeRun* run : runs) run->timings.text_generation_ms += ms;
+}
+
+EngineLoad BatchRunner::load() const {
+  EngineLoad load{.n_sequences = static_cast<int>(runs_.size()),
+                  .max_batch = limits_.max_batch,
+                  .n_decode_steps = n_decode_steps_,
+                  .n_decode_rows = n_decode_rows_};
+  if (pool_ != nullptr) {
+    load.n_kv_pages = pool_->n_pages();
+    load.n_kv_pages_used = load.n_kv_pages - pool_->n_free_pages();
+  }
+  return load;
 }
 
 void BatchRunner::choose_on_host(std::int64_t row, DecodeRun& run, std::int32_t& id, float& log_prob) {
@@ -125,6 +139,10 @@ void BatchRunner::accept(DecodeRun& run, std::int32_t id, float log_prob) {
   run.ids.push_back(id);
   if (run.wants_log_probs) run.log_probs.push_back(log_prob);
   ++run.timings.n_generated_tokens;
+  if (run.scripted_tokens > 0) {
+    if (run.ids.size() >= run.scripted_tokens) end_run(run, RunEnd::kTokenLimit);
+    return;
+  }
   const std::vector<int>& end_ids = model_.config().eos_token_ids;
   if (std::find(end_ids.begin(), end_ids.end(), id) != end_ids.end()) {
     end_run(run, RunEnd::kEndToken);

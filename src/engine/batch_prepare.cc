@@ -4,6 +4,7 @@
 
 #include "engine/attempt.h"
 #include "engine/batch_runner.h"
+#include "engine/live_audio.h"
 #include "engine/stopwatch.h"
 
 namespace qasr {
@@ -42,9 +43,10 @@ void BatchRunner::start_group() {
   while (!to_encode_.empty()) {
     DecodeRun* run = to_encode_.front();
     n_rows += run->n_audio_tokens;
-    const bool fits = group.runs.empty() ||
-                      (n_rows <= static_cast<std::size_t>(limits_.rows_per_piece) && run->padding == first.padding &&
-                       run->priority == first.priority && !run->alone && !first.alone);
+    const bool fits =
+        group.runs.empty() || (n_rows <= static_cast<std::size_t>(limits_.rows_per_piece) &&
+                               run->padding == first.padding && run->priority == first.priority && !run->alone &&
+                               !first.alone && run->live == nullptr && first.live == nullptr);
     if (!fits) break;
     group.runs.push_back(run);
     to_encode_.erase(to_encode_.begin());
@@ -87,6 +89,7 @@ void BatchRunner::encode_piece(EncodeGroup& group) {
   const auto is_removed = [&](std::size_t window) { return group.runs[group.window_run[window]] == nullptr; };
   const auto n_left = std::count_if(group.runs.begin(), group.runs.end(), [](const DecodeRun* run) { return run; });
   if (n_left == 0) return finish_group(group);
+  if (group.runs.front() != nullptr && group.runs.front()->live != nullptr) return encode_live_piece(group);
   if (group.front_end == nullptr) compute_features(group);
   while (group.next_window < group.windows.size() && is_removed(group.next_window)) {
     group.next_row += group.windows[group.next_window++].n_tokens;
@@ -109,6 +112,21 @@ void BatchRunner::encode_piece(EncodeGroup& group) {
     group.next_row += n_rows;
   }
   if (group.next_window == group.windows.size()) finish_group(group);
+}
+
+// A window of a segment that grows. Positions of rows that are about to change are forgotten.
+void BatchRunner::encode_live_piece(EncodeGroup& group) {
+  const Stopwatch stopwatch;
+  DecodeRun& run = *group.runs.front();
+  const int n_right = static_cast<int>(run.n_prefix) + static_cast<int>(run.live->n_kept_rows());
+  if (run.sequence->length() > n_right) run.sequence->truncate(n_right);
+  const bool is_done = run.live->encode_next(encoder_workspace_);
+  run.timings.audio_encoding_ms += stopwatch.ms();
+  if (!is_done) return;
+  run.first_audio_row = 0;
+  run.timings.n_audio_tokens += static_cast<int>(run.n_audio_tokens);
+  group.audio = run.live->rows();
+  finish_group(group);
 }
 
 void BatchRunner::finish_group(EncodeGroup& group) {
@@ -148,9 +166,12 @@ void BatchRunner::prefill_piece() {
       if (rows_left == 0 || run->priority != priority) break;
       if (run->sequence->length() == 0 && !begin_sequence(*run)) break;  // its prefix was this piece
       const std::size_t n_left = run->n_cached_ids() - static_cast<std::size_t>(run->sequence->length());
+      // A draft comes with the rows before it if it fits, else by itself.
+      const std::size_t n_draft = run->draft.empty() ? 0 : run->draft.size() + 1;
+      const bool with_draft = n_draft > 0 && (n_left + n_draft <= rows_left || n_left == 0);
       runs.push_back(run);
-      n_rows.push_back(std::min(n_left, rows_left));
-      rows_left -= n_rows.back();
+      n_rows.push_back(with_draft ? n_left + n_draft : std::min(n_left, rows_left));
+      rows_left -= std::min(rows_left, n_rows.back());
     }
     extend(runs, n_rows);
   });
@@ -160,7 +181,9 @@ void BatchRunner::prefill_piece() {
     return;
   }
   for (DecodeRun* run : runs) {
-    if (static_cast<std::size_t>(run->sequence->length()) < run->n_cached_ids()) continue;
+    const bool is_ready =
+        static_cast<std::size_t>(run->sequence->length()) == run->n_cached_ids() && run->draft.empty();
+    if (run->end != RunEnd::kNone || !is_ready) continue;
     to_prefill_.erase(std::find(to_prefill_.begin(), to_prefill_.end(), run));
     decoding_.push_back(run);
   }
@@ -186,7 +209,8 @@ void BatchRunner::extend(std::span<DecodeRun* const> runs, std::span<const std::
   const Stopwatch stopwatch;
   std::vector<std::vector<std::int32_t>> ids(runs.size());
   std::vector<PrefillInput> inputs;
-  std::size_t n_all_rows = 0;
+  std::vector<int> n_choices;
+  std::size_t n_all_rows = 0, n_all_choices = 0;
   for (std::size_t index = 0; index < runs.size(); ++index) {
     DecodeRun& run = *runs[index];
     if (n_rows[index] == 0) continue;
@@ -199,15 +223,44 @@ void BatchRunner::extend(std::span<DecodeRun* const> runs, std::span<const std::
     PrefillInput& input = inputs.emplace_back();
     input = {.sequence = &*run.sequence, .ids = ids[index]};
     if (n_audio > 0) input.audio = run.audio->view().slice_rows(run.first_audio_row + audio_before(begin), n_audio);
+    n_choices.push_back(end > run.n_cached_ids() ? static_cast<int>(end - run.n_cached_ids()) : 0);
+    n_all_choices += static_cast<std::size_t>(n_choices.back());
     n_all_rows += n_rows[index];
   }
   if (inputs.empty()) return;
-  model_.decoder().extend(inputs, prefill_workspace_);
+  std::vector<std::int32_t> next_ids(n_all_choices);
+  std::vector<float> log_probs(n_all_choices);
+  model_.decoder().extend_and_choose(inputs, n_choices, prefill_workspace_, next_ids, log_probs);
   for (std::size_t index = 0; index < runs.size(); ++index) {
     const double ms = stopwatch.ms() * static_cast<double>(n_rows[index]) / static_cast<double>(n_all_rows);
     runs[index]->timings.prefill_ms += ms;
     runs[index]->timings.text_generation_ms += ms;
   }
+  std::size_t first_choice = 0;
+  for (std::size_t index = 0, input = 0; index < runs.size(); ++index) {
+    if (n_rows[index] == 0) continue;
+    const auto count = static_cast<std::size_t>(n_choices[input++]);
+    if (count == 0) continue;
+    accept_draft(*runs[index], std::span(next_ids).subspan(first_choice, count),
+                 std::span(log_probs).subspan(first_choice, count));
+    first_choice += count;
+  }
+}
+
+// next_ids[n] is what follows ids and the first n tokens of the draft. All choices up to the first that the draft did
+// not foresee are those of decode steps.
+void BatchRunner::accept_draft(DecodeRun& run, std::span<const std::int32_t> next_ids,
+                               std::span<const float> log_probs) {
+  const std::vector<std::int32_t> draft = std::exchange(run.draft, {});
+  for (std::size_t n = 0; n < next_ids.size() && run.end == RunEnd::kNone; ++n) {
+    accept(run, next_ids[n], log_probs[n]);
+    const bool is_right = run.scripted_tokens > 0 ? n + DecodeRun::kUnsureTokens < draft.size()
+                                                  : n < draft.size() && next_ids[n] == draft[n];
+    if (run.scripted_tokens > 0 && is_right) run.ids.back() = draft[n];
+    if (n < draft.size() && !is_right) break;
+    run.n_foreseen += n < draft.size() ? 1 : 0;
+  }
+  run.sequence->truncate(static_cast<int>(run.n_cached_ids()));
 }
 
 }  // namespace qasr

@@ -44,6 +44,10 @@ BatchRunner::BatchRunner(Backend& backend, const Model& model, const SchedulerOp
 
 bool BatchRunner::make_free(int n_pages) {
   if (pool_->n_free_pages() < n_pages) prefixes_->drop_all();
+  while (pool_->n_free_pages() < n_pages && !parked_.empty()) {
+    parked_.front()->sequence.reset();
+    parked_.erase(parked_.begin());
+  }
   return pool_->n_free_pages() >= n_pages;
 }
 
@@ -62,14 +66,20 @@ void BatchRunner::make_pool(std::int64_t least_positions) {
 
 bool BatchRunner::admit(DecodeRun& run) {
   if (pool_ == nullptr) make_pool(static_cast<std::int64_t>(run.prompt.size()) + run.max_tokens);
+  const bool was_parked = std::find(parked_.begin(), parked_.end(), &run) != parked_.end();
+  erase_value(parked_, &run);  // not to be dropped for its own sake
   const int tokens_left = run.max_tokens - static_cast<int>(run.ids.size());
-  const int n_positions = static_cast<int>(run.n_cached_ids()) + std::min(tokens_left, kGrowthTokens);
-  if (!make_free(KvPool::pages_for(n_positions))) {
+  const int growth = std::max(std::min(tokens_left, kGrowthTokens), static_cast<int>(run.draft.size()) + 1);
+  const int n_positions = static_cast<int>(run.n_cached_ids()) + growth;
+  const int n_held = run.sequence ? static_cast<int>(run.sequence->pages().size()) : 0;
+  if (!make_free(KvPool::pages_for(n_positions) - n_held)) {
+    if (was_parked) parked_.push_back(&run);
     if (!runs_.empty()) return false;
     throw Error(ErrorCode::kOutOfMemory, "KV cache: a segment needs " + std::to_string(n_positions) +
                                              " positions, there is memory for " + std::to_string(pool_->n_positions()));
   }
-  run.sequence.emplace(*pool_).reserve(n_positions);
+  if (!run.sequence) run.sequence.emplace(*pool_);
+  run.sequence->reserve(n_positions);
   runs_.push_back(&run);
   (run.audio == nullptr ? to_encode_ : to_prefill_).push_back(&run);
   return true;
@@ -77,7 +87,9 @@ bool BatchRunner::admit(DecodeRun& run) {
 
 // Out of every list, pages back.
 void BatchRunner::forget(DecodeRun& run) {
-  for (auto* list : {&runs_, &to_encode_, &to_prefill_, &decoding_, &ended_, &displaced_}) erase_value(*list, &run);
+  for (auto* list : {&runs_, &to_encode_, &to_prefill_, &decoding_, &ended_, &displaced_, &parked_}) {
+    erase_value(*list, &run);
+  }
   for (EncodeGroup& group : groups_) std::replace(group.runs.begin(), group.runs.end(), &run, (DecodeRun*)nullptr);
   run.sequence.reset();
 }
@@ -85,6 +97,15 @@ void BatchRunner::forget(DecodeRun& run) {
 void BatchRunner::remove(DecodeRun& run) {
   forget(run);
   run.audio.reset();
+}
+
+void BatchRunner::park(DecodeRun& run, int n_positions) {
+  std::optional<KvSequence> sequence = std::exchange(run.sequence, std::nullopt);
+  remove(run);
+  if (!sequence || sequence->length() < n_positions) return;
+  sequence->shrink(n_positions);
+  run.sequence = std::move(sequence);
+  parked_.push_back(&run);
 }
 
 void BatchRunner::displace(DecodeRun& run) { forget(run); }

@@ -18,6 +18,7 @@
 #include "model/front_end.h"
 #include "model/model.h"
 #include "model/prefix_cache.h"
+#include "qasr/engine.h"
 
 namespace qasr {
 
@@ -49,7 +50,13 @@ class BatchRunner {
   /// Runs displaced by decode() for want of pages, since the last call.
   std::vector<DecodeRun*> take_displaced();
 
+  /// Lets go of a run that has ended, but for its first n_positions: they are there when it is admitted again, unless
+  /// their pages were needed in between.
+  void park(DecodeRun& run, int n_positions);
+
   std::size_t n_runs() const { return runs_.size(); }
+  /// What the batch and the pool hold, and how much was decoded.
+  EngineLoad load() const;
   bool has_live() const;
   /// Encoder or prompt rows are waiting.
   bool has_preparation() const { return !to_encode_.empty() || !groups_.empty() || !to_prefill_.empty(); }
@@ -87,11 +94,13 @@ class BatchRunner {
   void start_group();
   void compute_features(EncodeGroup& group);
   void encode_piece(EncodeGroup& group);
+  void encode_live_piece(EncodeGroup& group);
   void finish_group(EncodeGroup& group);
   void fail_group(EncodeGroup& group, const Error& error);
   void prefill_piece();
   bool begin_sequence(DecodeRun& run);
   void extend(std::span<DecodeRun* const> runs, std::span<const std::size_t> n_rows);
+  void accept_draft(DecodeRun& run, std::span<const std::int32_t> next_ids, std::span<const float> log_probs);
 
   int make_room_for_steps(int n_steps);
   void run_steps(int n_steps, const std::atomic<bool>& has_changed);
@@ -111,8 +120,10 @@ class BatchRunner {
 
   std::vector<DecodeRun*> runs_;  // all that are admitted, oldest first
   std::vector<DecodeRun*> to_encode_, to_prefill_, decoding_, ended_, displaced_;
+  std::vector<DecodeRun*> parked_;  // not in runs_; the one parked longest ago first
   std::list<EncodeGroup> groups_;
   std::vector<std::unique_ptr<FrontEndWorkspace>> spare_front_ends_;
+  std::uint64_t n_decode_steps_ = 0, n_decode_rows_ = 0;
   std::vector<float> logits_;  // [vocab] one row on the host
 };
 

@@ -21,6 +21,7 @@
 namespace qasr {
 
 struct DecodeRun;
+class LiveAudio;
 
 /// Told of every token as soon as it is chosen, on the scheduler's thread.
 class TokenListener {
@@ -57,6 +58,14 @@ struct DecodeRun {
   Priority priority = Priority::kOffline;
   std::uint64_t order = 0;  // age: the smaller, the older
   TokenListener* listener = nullptr;
+  LiveAudio* live = nullptr;  // encodes, if not null, instead of `samples`; its begin() was called
+  // What probably follows `ids`: verified in the pass that ends the prefill, as far as it is right accepted.
+  std::vector<std::int32_t> draft;
+  // For measuring with made-up weights: the answer has this many tokens whatever they are, and of a draft all but the
+  // last kUnsureTokens are taken to be right. 0: what the model says.
+  std::size_t scripted_tokens = 0;
+  static constexpr std::size_t kUnsureTokens = 2;
+  std::size_t n_foreseen = 0;  // tokens of the draft that were right
 
   // ---- state, kept by BatchRunner
   std::shared_ptr<const DeviceTensor> audio;  // rows of the encoder, perhaps of other runs as well; null: not encoded
@@ -75,7 +84,12 @@ struct DecodeRun {
   /// Positions that must be in the cache before the next id can be chosen: prompt and answer so far, the last one
   /// excepted, which the next decode step appends.
   std::size_t n_cached_ids() const { return prompt.size() + ids.size() - 1; }
-  std::int32_t id_at(std::size_t pos) const { return pos < prompt.size() ? prompt[pos] : ids[pos - prompt.size()]; }
+  /// Prompt, answer so far, draft.
+  std::int32_t id_at(std::size_t pos) const {
+    if (pos < prompt.size()) return prompt[pos];
+    const std::size_t index = pos - prompt.size();
+    return index < ids.size() ? ids[index] : draft[index - ids.size()];
+  }
   std::int32_t last_id() const { return ids.empty() ? prompt.back() : ids.back(); }
 };
 

@@ -76,6 +76,21 @@ std::string Engine::backend_description() const {
   for (const EngineCopy& copy : impl_->copies) all += (all.empty() ? "" : ", ") + copy.backend->description();
   return all;
 }
+EngineLoad Engine::current_load() const {
+  EngineLoad sum;
+  for (const EngineCopy& copy : impl_->copies) {
+    const EngineLoad load = copy.scheduler->load();
+    sum.n_requests += load.n_requests;
+    sum.n_sequences += load.n_sequences;
+    sum.n_waiting += load.n_waiting;
+    sum.max_batch += load.max_batch;
+    sum.n_kv_pages += load.n_kv_pages;
+    sum.n_kv_pages_used += load.n_kv_pages_used;
+    sum.n_decode_steps += load.n_decode_steps;
+    sum.n_decode_rows += load.n_decode_rows;
+  }
+  return sum;
+}
 
 namespace {
 

@@ -40,15 +40,18 @@ Scheduler::~Scheduler() {
   if (thread.joinable()) thread.join();
 }
 
+void Scheduler::start_thread() {
+  if (thread_.joinable()) return;
+  try {
+    thread_ = std::thread([this] { thread_main(); });
+  } catch (const std::system_error& error) {
+    throw Error(ErrorCode::kOutOfMemory, std::string("scheduler: cannot start its thread: ") + error.what());
+  }
+}
+
 void Scheduler::add(const std::shared_ptr<RequestState>& request) {
   const MutexLock lock(mutex_);
-  if (!thread_.joinable()) {
-    try {
-      thread_ = std::thread([this] { thread_main(); });
-    } catch (const std::system_error& error) {
-      throw Error(ErrorCode::kOutOfMemory, std::string("scheduler: cannot start its thread: ") + error.what());
-    }
-  }
+  start_thread();
   added_.push_back(request);
   has_changed_ = true;
   changed_.notify_all();
@@ -74,15 +77,34 @@ void Scheduler::thread_main() {
   while (wait_for_work()) {
     const auto error = attempt("scheduler", [&] {
       drop_ended();
+      drop_ended_streams();
+      begin_steps();
       admit();
       compute();
       handle_ended_runs();
+      publish_load();
     });
     if (!error) continue;
     note_error(*error);
     for (const std::shared_ptr<RequestState>& request : active_) request->fail(*error);
+    for (const auto& stream : streams_) stream->state().fail(*error);
     has_changed_ = true;
   }
+}
+
+void Scheduler::publish_load() {
+  EngineLoad load = runner_.load();
+  load.n_requests = static_cast<int>(active_.size() + streams_.size());
+  load.n_waiting = static_cast<int>(queue_.size());
+  const MutexLock lock(load_mutex_);
+  load_ = load;
+}
+
+EngineLoad Scheduler::load() const {
+  const MutexLock lock(load_mutex_);
+  EngineLoad load = load_;
+  load.max_batch = limits().max_batch;
+  return load;
 }
 
 // False when the engine goes away. Returns at once while runs are under way.
@@ -92,6 +114,8 @@ bool Scheduler::wait_for_work() {
   has_changed_ = false;
   active_.insert(active_.end(), added_.begin(), added_.end());
   added_.clear();
+  for (auto& stream : added_streams_) streams_.push_back(std::move(stream));
+  added_streams_.clear();
   return !stop_;
 }
 
@@ -171,9 +195,7 @@ void Scheduler::admit() {
       }
     } catch (const Error& error) {  // no memory for the pool itself
       note_error(error);
-      const auto job = std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& j) { return j->owns(run); });
-      (*job)->request().fail(error);
-      has_changed_ = true;
+      fail_owner(run, error);
       return;
     }
     DecodeRun* victim = runner_.displace_below(run.priority);
@@ -201,6 +223,7 @@ void Scheduler::note_error(const Error& error) {
 void Scheduler::handle_ended_runs() {
   for (DecodeRun* run : runner_.take_ended()) {
     if (run->error) note_error(*run->error);
+    if (end_step(*run)) continue;
     SegmentJob& job = **std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& other) { return other->owns(*run); });
     job.on_run_end(*run, runner_);
     for (DecodeRun* more : job.take_new_runs()) enqueue(*more);

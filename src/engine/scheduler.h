@@ -22,7 +22,9 @@
 #include "engine/request_state.h"
 #include "engine/scheduler_group.h"
 #include "engine/segment_job.h"
+#include "engine/stream_job.h"
 #include "model/model.h"
+#include "qasr/engine.h"
 #include "qasr/options.h"
 
 namespace qasr {
@@ -42,6 +44,12 @@ class Scheduler final : public RequestObserver {
   /// Makes the request known. Its segments are taken from its queue, its callbacks run on the scheduler's thread.
   void add(const std::shared_ptr<RequestState>& request) QASR_EXCLUDES(mutex_);
 
+  /// The same for a live stream.
+  /// @param tap  told of every step, on the scheduler's thread; for tests
+  void add(const std::shared_ptr<StreamState>& stream, LiveStepTap tap = {}) QASR_EXCLUDES(mutex_);
+  /// As of the last round.
+  EngineLoad load() const QASR_EXCLUDES(load_mutex_);
+
   void on_change() override QASR_EXCLUDES(mutex_);
   void check_segment(const RequestSettings& settings, std::size_t n_samples) override;
   bool is_scheduler_thread() const override { return group_.is_scheduler_thread(); }
@@ -56,6 +64,7 @@ class Scheduler final : public RequestObserver {
  private:
   using Requests = std::vector<std::shared_ptr<RequestState>>;
 
+  void start_thread() QASR_REQUIRES(mutex_);
   void thread_main() QASR_EXCLUDES(mutex_);
   bool wait_for_work() QASR_EXCLUDES(mutex_);
   void drop_ended();
@@ -65,7 +74,12 @@ class Scheduler final : public RequestObserver {
   void enqueue(DecodeRun& run);
   void compute();
   void handle_ended_runs();
+  void drop_ended_streams();
+  void begin_steps();
+  bool end_step(DecodeRun& run);
+  void fail_owner(const DecodeRun& run, const Error& error);
   void note_error(const Error& error);
+  void publish_load() QASR_EXCLUDES(load_mutex_);
 
   SchedulerGroup& group_;
   Backend& backend_;
@@ -73,9 +87,10 @@ class Scheduler final : public RequestObserver {
   BatchRunner runner_;
 
   // The scheduler's thread only.
-  Requests active_;                                // all that have not ended
-  std::vector<std::unique_ptr<SegmentJob>> jobs_;  // segments under way
-  std::vector<DecodeRun*> queue_;                  // their runs that wait for pages: live first, then the older
+  Requests active_;                                  // all that have not ended
+  std::vector<std::unique_ptr<SegmentJob>> jobs_;    // segments under way
+  std::vector<std::unique_ptr<StreamJob>> streams_;  // all that have not ended
+  std::vector<DecodeRun*> queue_;                    // their runs that wait for pages: live first, then the older
 
   std::atomic<std::thread::id> thread_id_{};
   std::atomic<std::uint64_t> n_served_{0};
@@ -84,8 +99,12 @@ class Scheduler final : public RequestObserver {
   Mutex mutex_;
   CondVar changed_;
   Requests added_ QASR_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<StreamJob>> added_streams_ QASR_GUARDED_BY(mutex_);
   bool stop_ QASR_GUARDED_BY(mutex_) = false;
   std::thread thread_ QASR_GUARDED_BY(mutex_);
+
+  mutable Mutex load_mutex_;
+  EngineLoad load_ QASR_GUARDED_BY(load_mutex_);
 };
 
 }  // namespace qasr

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "audio/energy_split.h"
+#include "engine/answer_segment.h"
 #include "engine/segmenter.h"
 #include "qasr/audio.h"
 #include "text/asr_output.h"
@@ -232,16 +233,7 @@ void SegmentJob::append_answer(const Answer& answer, Segment& segment, std::vect
   segment.temperature = std::max(segment.temperature, answer.temperature);
   spoken.push_back(std::move(output.language));
   if (!request_->settings().wants_log_probs || output.text.empty()) return;
-  std::size_t first = 0;  // behind <asr_text>, if the model wrote one
-  if (forced_language.empty()) {
-    const auto tag = std::find(answer.ids.begin(), answer.ids.end(), model_.tokenizer().token_id("<asr_text>"));
-    if (tag != answer.ids.end()) first = static_cast<std::size_t>(tag - answer.ids.begin()) + 1;
-  }
-  for (std::size_t index = first; index < answer.ids.size(); ++index) {
-    segment.tokens.push_back({.id = answer.ids[index],
-                              .bytes = std::string(model_.tokenizer().token_bytes(answer.ids[index])),
-                              .log_prob = answer.log_probs[index]});
-  }
+  append_text_tokens(model_.tokenizer(), forced_language, answer.ids, answer.log_probs, segment.tokens);
 }
 
 Segment SegmentJob::finish() {
@@ -252,12 +244,7 @@ Segment SegmentJob::finish() {
   for (const auto& part : parts_) append_answer(part->answer, segment, spoken);
   segment.language = join_languages(spoken);
   segment.timings = timings_;
-  double sum = 0;
-  for (const Token& token : segment.tokens) sum += token.log_prob;
-  if (!segment.tokens.empty()) {
-    segment.avg_log_prob = sum / static_cast<double>(segment.tokens.size());
-    segment.confidence = std::exp(segment.avg_log_prob);
-  }
+  set_confidence(segment);
   add_notes(segment);
   return segment;
 }

@@ -130,16 +130,49 @@ std::vector<AudioEncoder::Window> AudioEncoder::cut_windows(std::span<const Audi
 
 void AudioEncoder::encode_group(std::span<const Window> windows, std::int64_t first_row, EncoderWorkspace& workspace,
                                 TensorView out, const EncoderTap& tap) const {
-  const auto show = [&](const std::string& stage, ConstTensorView rows) {
-    if (tap) tap(stage, first_row, rows);
-  };
   std::vector<std::int32_t> window_begin = {0};
   for (const Window& window : windows) {
     window_begin.push_back(window_begin.back() + static_cast<std::int32_t>(window.n_tokens));
   }
 
   const TensorView x = embed_chunks(windows, workspace);
-  show("stem", x);
+  if (tap) tap("stem", first_row, x);
+  run_layers(window_begin, first_row, workspace, out, tap);
+}
+
+void AudioEncoder::encode_growing_window(const Window& window, std::size_t n_known, DeviceTensor& stem,
+                                         EncoderWorkspace& workspace, TensorView out) const {
+  const std::int64_t most_rows =
+      config_.n_window_infer / config_.chunk_frames() * conv_out_length(config_.chunk_frames(), kConvs);
+  if (stem.view().data == nullptr) stem.resize(backend_, {std::max(most_rows, window.n_tokens), config_.d_model});
+  std::vector<std::int32_t> all_rows;
+  for (std::int32_t row = 0; row < window.n_tokens; ++row) all_rows.push_back(row);
+
+  Window fresh{.width = window.width};
+  std::int32_t n_known_rows = 0;
+  for (std::size_t chunk = 0; chunk < window.chunks.size(); ++chunk) {
+    if (chunk < n_known) {
+      n_known_rows += window.chunks[chunk].n_tokens;
+    } else {
+      fresh.chunks.push_back(window.chunks[chunk]);
+      fresh.n_tokens += window.chunks[chunk].n_tokens;
+    }
+  }
+  if (!fresh.chunks.empty()) {
+    const TensorView x = embed_chunks({&fresh, 1}, workspace);
+    backend_.scatter_rows(x, std::span(all_rows).subspan(static_cast<std::size_t>(n_known_rows)), stem.view());
+  }
+  backend_.gather_rows(stem.view(), all_rows, workspace.x.resize(backend_, {window.n_tokens, config_.d_model}));
+  run_layers(std::vector<std::int32_t>{0, static_cast<std::int32_t>(window.n_tokens)}, 0, workspace, out, {});
+}
+
+// workspace.x through all layers and the projector.
+void AudioEncoder::run_layers(std::span<const std::int32_t> window_begin, std::int64_t first_row,
+                              EncoderWorkspace& workspace, TensorView out, const EncoderTap& tap) const {
+  const auto show = [&](const std::string& stage, ConstTensorView rows) {
+    if (tap) tap(stage, first_row, rows);
+  };
+  const TensorView x = workspace.x.view();
   for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
     run_layer(layers_[layer], window_begin, workspace);
     show("layer." + std::to_string(layer), x);

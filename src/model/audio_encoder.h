@@ -85,6 +85,13 @@ class AudioEncoder {
     encode_group(windows, 0, workspace, out, {});
   }
 
+  /// Encodes one window that grows from call to call: the stem's rows of chunks that were complete before are kept.
+  ///   n_known    chunks of the window, from the first on, whose rows `stem` holds already
+  ///   stem       made by the first call; afterwards it holds the rows of all chunks of the window
+  ///   out        [n_tokens, output_dim] f32: the bits that encode_windows gives
+  void encode_growing_window(const Window& window, std::size_t n_known, DeviceTensor& stem, EncoderWorkspace& workspace,
+                             TensorView out) const;
+
   const AudioEncoderConfig& config() const { return config_; }
 
  private:
@@ -99,6 +106,8 @@ class AudioEncoder {
   void encode_group(std::span<const Window> windows, std::int64_t first_row, EncoderWorkspace& workspace,
                     TensorView out, const EncoderTap& tap) const;
   void fill_chunks(std::span<const Window> windows, EncoderWorkspace& workspace, TensorView chunks) const;
+  void run_layers(std::span<const std::int32_t> window_begin, std::int64_t first_row, EncoderWorkspace& workspace,
+                  TensorView out, const EncoderTap& tap) const;
   TensorView embed_chunks(std::span<const Window> windows, EncoderWorkspace& workspace) const;
   void run_layer(const Layer& layer, std::span<const std::int32_t> window_begin, EncoderWorkspace& workspace) const;
 

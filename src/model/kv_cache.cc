@@ -82,6 +82,14 @@ void KvSequence::truncate(int n_positions) {
   length_ = n_positions;
 }
 
+void KvSequence::shrink(int n_positions) {
+  truncate(n_positions);
+  for (const auto n_kept = static_cast<std::size_t>(KvPool::pages_for(length_)); pages_.size() > n_kept;) {
+    pool_->release(pages_.back());
+    pages_.pop_back();
+  }
+}
+
 int KvSequence::capacity() const { return static_cast<int>(pages_.size()) * KvPool::kPageTokens; }
 
 }  // namespace qasr

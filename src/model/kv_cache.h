@@ -34,6 +34,8 @@ class KvSequence {
   void share_pages(std::span<const std::int32_t> pages);
   /// Forgets positions from `n_positions` on; pages stay reserved.
   void truncate(int n_positions);
+  /// truncate(), and gives back the pages that are not needed for what is left.
+  void shrink(int n_positions);
   /// Counts positions that an operation has appended.
   void advance(int n_positions) { length_ += n_positions; }
 

@@ -65,6 +65,15 @@ class TextDecoder {
   /// how its ids are spread over calls.
   void extend(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const;
 
+  /// extend(), and what follows: the most likely id after each of the last rows of every input. Verifies a draft of an
+  /// answer in one pass: row by row these are the choices that decode steps over the same ids would have made.
+  ///   n_choices  [inputs.size()] rows at the end of each input whose next id is wanted, perhaps 0
+  ///   next_ids   [sum of n_choices]
+  ///   log_probs  the same size, or empty: log-softmax at next_ids
+  void extend_and_choose(std::span<const PrefillInput> inputs, std::span<const int> n_choices,
+                         DecoderWorkspace& workspace, std::span<std::int32_t> next_ids,
+                         std::span<float> log_probs) const;
+
   /// Appends one id to every sequence.
   ///   ids, next_ids  [sequences.size()], may be the same memory
   void decode_step(std::span<KvSequence* const> sequences, std::span<const std::int32_t> ids,

@@ -356,6 +356,29 @@ TEST_F(SchedulerTest, EnginesMayGoWhileRequestsJustWent) {
   }
 }
 
+TEST_F(SchedulerTest, LoadTellsWhatIsUnderWay) {
+  const auto engine = open({.max_batch = 3});
+  EXPECT_EQ(engine->current_load().max_batch, 3);
+  EXPECT_EQ(engine->current_load().n_kv_pages, 0);  // there is no pool yet
+  EngineLoad during;
+  Request request(engine, {.transcribe = endless(6), .on_text = [&](const TextUpdate&) { during = engine->current_load(); }});
+  for (int n = 0; n < 3; ++n) request.push_segment(noise(0.6, 7), n);
+  request.wait();
+  EXPECT_EQ(during.n_requests, 1);
+  EXPECT_GT(during.n_kv_pages_used, 0);
+  EXPECT_GE(during.n_sequences, 1);
+  EngineLoad after = engine->current_load();
+  for (int n = 0; n < 1000 && after.n_requests > 0; ++n) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    after = engine->current_load();
+  }
+  EXPECT_EQ(after.n_requests, 0);
+  EXPECT_EQ(after.n_sequences, 0);
+  EXPECT_LT(after.n_kv_pages_used, during.n_kv_pages_used);
+  EXPECT_GE(after.n_decode_steps, 6u);
+  EXPECT_EQ(after.n_decode_rows, 3u * 6);
+}
+
 TEST_F(SchedulerTest, OptionsOutOfRangeAreNamed) {
   const auto engine = open({});
   const auto error_of = [&](const TranscribeOptions& options) -> std::string {

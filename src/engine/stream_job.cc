@@ -1,0 +1,203 @@
+// What comes in and when a step is due. The step itself is in stream_step.cc.
+#include "engine/stream_job.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/stopwatch.h"
+
+namespace qasr {
+namespace {
+
+constexpr double kTake_s = 1;         // of input that is looked at in one go
+constexpr double kLongestWait_s = 4;  // for a step, whatever the last one cost
+constexpr std::uint64_t kLeastStepSamples = kSampleRate / 2;
+constexpr std::uint64_t kQuietSamples = kSampleRate * 3 / 10;    // after which nothing new is heard
+constexpr std::uint64_t kHeardSamples = kSampleRate * 24 / 100;  // behind speech that a step must have heard
+
+}  // namespace
+
+StreamJob::OpenSegment::OpenSegment(Backend& backend, const Model& model, const StreamSettings& settings)
+    : audio(backend, model, LiveSegmenter::max_samples(settings.segmentation) + kSampleRate),
+      tracker(settings.commit, model.tokenizer(), !settings.request.forced_language.empty()) {}
+
+StreamJob::StreamJob(Backend& backend, const Model& model, std::int64_t pool_positions,
+                     std::shared_ptr<StreamState> state, LiveStepTap tap)
+    : backend_(backend),
+      model_(model),
+      pool_positions_(pool_positions),
+      state_(std::move(state)),
+      tap_(std::move(tap)),
+      text_(model, *state_) {
+  start_over(0);
+}
+
+void StreamJob::start_over(std::uint64_t first_sample) {
+  n_received_ = buffer_begin_ = first_sample;
+  buffer_.clear();
+  segmenter_.emplace(state_->settings().segmentation, first_sample);
+  const int rate = state_->settings().sample_rate;
+  if (rate != kSampleRate) resampler_ = std::make_unique<Resampler>(rate);
+}
+
+DecodeRun* StreamJob::next_step(BatchRunner& runner, std::uint64_t order) {
+  if (is_busy_) return nullptr;
+  order_ = order;
+  const Stopwatch stopwatch;
+  const auto find_step = [&]() -> DecodeRun* {
+    for (;;) {
+      LiveMark mark;
+      if (segmenter_->next(mark)) {
+        if (DecodeRun* run = on_mark(mark, runner)) return run;
+        continue;
+      }
+      if (flush_) {
+        if (DecodeRun* run = flush_step(runner)) return run;
+        continue;
+      }
+      std::optional<StreamInput> input =
+          state_->take(static_cast<std::size_t>(kTake_s * state_->settings().sample_rate));
+      if (!input) return partial_step();
+      on_input(*input, runner);
+    }
+  };
+  DecodeRun* run = find_step();
+  listening_ms_ += stopwatch.ms();
+  if (run == nullptr) state_->set_idle();
+  if (segment_ == nullptr) state_->set_transcribed(static_cast<double>(segmenter_->position()) / kSampleRate);
+  return run;
+}
+
+void StreamJob::on_input(StreamInput& input, BatchRunner& runner) {
+  switch (input.kind) {
+    case StreamInput::Kind::kSamples:
+      resampled_.clear();
+      if (resampler_ != nullptr) resampler_->push(input.samples, resampled_);
+      return listen(resampler_ != nullptr ? resampled_ : input.samples);
+    case StreamInput::Kind::kReset: {
+      drop_segment(runner);
+      text_.forget_tail();
+      const auto rate = static_cast<std::uint64_t>(state_->settings().sample_rate);
+      return start_over(n_received_ + input.n_dropped * kSampleRate / rate);
+    }
+    case StreamInput::Kind::kFlush:
+    case StreamInput::Kind::kClose:
+      flush_ = input.kind;
+      if (resampler_ == nullptr) return;
+      resampled_.clear();
+      resampler_->finish(resampled_);
+      return listen(resampled_);
+  }
+}
+
+void StreamJob::listen(std::span<const float> samples) {
+  trim_buffer();
+  buffer_.insert(buffer_.end(), samples.begin(), samples.end());
+  n_received_ += samples.size();
+  segmenter_->push(samples);
+}
+
+void StreamJob::trim_buffer() {
+  const std::uint64_t first = segment_ != nullptr ? segment_->begin : segmenter_->earliest_open();
+  const auto n =
+      static_cast<std::size_t>(std::min<std::uint64_t>(first - std::min(first, buffer_begin_), buffer_.size()));
+  buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(n));
+  buffer_begin_ += n;
+}
+
+void StreamJob::open_segment(std::uint64_t first_sample) {
+  segment_ = std::make_unique<OpenSegment>(backend_, model_, state_->settings());
+  segment_->begin = segment_->heard_end = first_sample;
+  segment_->system_text = state_->settings().request.system_text;
+  const std::string said = text_.tail(state_->settings().carry_context_bytes);
+  if (!said.empty()) segment_->system_text += (segment_->system_text.empty() ? "" : "\n") + said;
+  text_.begin_segment(static_cast<double>(first_sample) / kSampleRate);
+}
+
+void StreamJob::drop_segment(BatchRunner& runner) {
+  if (segment_ == nullptr) return;
+  text_.drop_segment();
+  release(runner);
+  segment_.reset();
+}
+
+void StreamJob::release(BatchRunner& runner) {
+  if (segment_ != nullptr && segment_->run != nullptr) runner.remove(*segment_->run);
+  is_busy_ = false;
+}
+
+DecodeRun* StreamJob::on_mark(const LiveMark& mark, BatchRunner& runner) {
+  switch (mark.kind) {
+    case LiveMark::Kind::kOpen:
+      open_segment(mark.sample);
+      return nullptr;
+    case LiveMark::Kind::kDrop:
+      if (segment_ != nullptr && text_.has_committed_text()) return begin_step(mark.sample, Goal::kFinal);
+      drop_segment(runner);
+      return nullptr;
+    case LiveMark::Kind::kClose:
+      if (segment_ == nullptr) return nullptr;
+      return begin_step(mark.sample, Goal::kFinal);
+    case LiveMark::Kind::kEndpoint: {
+      speech_end_ = mark.sample;
+      const bool commits = state_->settings().commit.policy == CommitPolicy::kAgreement && segment_ != nullptr;
+      if (commits && segment_->heard_end < mark.sample + kHeardSamples) {
+        return begin_step(segmenter_->position(), Goal::kPause);
+      }
+      if (commits) {
+        goal_ = Goal::kPause;
+        show_answer();
+        return nullptr;
+      }
+      emit(StreamEvent::Kind::kEndpoint, static_cast<double>(mark.sample) / kSampleRate);
+      return nullptr;
+    }
+  }
+  return nullptr;
+}
+
+// Audio between two steps: where the last one was expensive, more.
+std::uint64_t StreamJob::step_samples() const {
+  const StreamSettings& settings = state_->settings();
+  if (settings.max_load == 0) return settings.chunk_samples;
+  const double paid_for_s = std::min(step_ms_ / 1000 / settings.max_load, kLongestWait_s);
+  return std::max<std::uint64_t>(settings.chunk_samples, static_cast<std::uint64_t>(paid_for_s * kSampleRate));
+}
+
+// Enough new audio, and something in it.
+DecodeRun* StreamJob::partial_step() {
+  if (segment_ == nullptr || !state_->has_room()) return nullptr;
+  const std::uint64_t end = segmenter_->position();
+  if (end < segment_->heard_end + step_samples() || end < segment_->begin + kLeastStepSamples) return nullptr;
+  const std::uint64_t active_end = segmenter_->active_end();
+  const bool is_quiet = state_->settings().segmentation.voice_activity && end >= active_end + kQuietSamples;
+  if (is_quiet && segment_->heard_end >= active_end + kHeardSamples) return nullptr;
+  return begin_step(end, Goal::kPartial);
+}
+
+DecodeRun* StreamJob::flush_step(BatchRunner& runner) {
+  LiveMark mark;
+  if (segment_ == nullptr && segmenter_->open_rest(mark)) open_segment(mark.sample);
+  if (segment_ != nullptr) {
+    if (DecodeRun* run = begin_step(n_received_, Goal::kFinal)) return run;
+    drop_segment(runner);
+  }
+  const StreamInput::Kind kind = *std::exchange(flush_, std::nullopt);
+  start_over(n_received_);
+  const double now_s = static_cast<double>(n_received_) / kSampleRate;
+  state_->set_transcribed(now_s);
+  if (kind == StreamInput::Kind::kFlush) {
+    emit(StreamEvent::Kind::kFlushed, now_s);
+  } else {
+    state_->finish();
+  }
+  return nullptr;
+}
+
+void StreamJob::emit(StreamEvent::Kind kind, double end_s) {
+  StreamEvent event{.kind = kind};
+  event.start_s = event.end_s = end_s;
+  state_->emit(std::move(event));
+}
+
+}  // namespace qasr
