@@ -24,6 +24,7 @@ function(qasr_add_test target)
   endif()
   add_executable(${target} ${arg_SOURCES})
   qasr_target_defaults(${target})
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)  # compiles in two thirds of the time
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${target} PRIVATE QASR_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                                QASR_BINARY_DIR="${PROJECT_BINARY_DIR}")

@@ -8,6 +8,8 @@
 #include "bench/benchmark.h"
 #include "bench_output.h"
 #include "bench_stream.h"
+#include "bench_sweep.h"
+#include "device_option.h"
 #include "format_names.h"
 #include "model_cache.h"
 #include "output.h"
@@ -20,6 +22,7 @@ constexpr const char* kExamples =
     "  qasr bench\n"
     "  qasr bench --weights bf16 --batch 4 --json\n"
     "  qasr bench --model Qwen3-ASR-0.6B --audio-s 120 --tokens 480\n"
+    "  qasr bench --device cuda:all --concurrency 1,32,128 --audio-s 120 --tokens 420 --runs 4\n"
     "  QASR_CPU_ISA=avx2 qasr bench --threads 1\n";
 
 /// Where programs keep what they can make again (XDG base directory specification).
@@ -158,6 +161,28 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& arguments) {
       ->check(CLI::IsMember(kKvCacheFormats))
       ->capture_default_str()
       ->type_name("FORMAT");
+  CLI::Option* sweep =
+      command->add_option("--concurrency", arguments.concurrency,
+                          "Instead of stages: the whole engine with so many clients, each with one recording under way; "
+                          "several numbers with commas")
+          ->check(CLI::Range(1, 4096))
+          ->delimiter(',')
+          ->type_name("N,...");
+  command
+      ->add_option("--device", arguments.device, "With --concurrency: auto, cpu, cuda, cuda:N or cuda:all")
+      ->check(CLI::Validator(check_device, ""))
+      ->capture_default_str()
+      ->needs(sweep)
+      ->type_name("NAME");
+  command->add_option("--segment-s", arguments.segment_s, "With --concurrency: recordings are cut into pieces of so many seconds")
+      ->check(CLI::Range(0.5, 1200.0))
+      ->capture_default_str()
+      ->needs(sweep)
+      ->type_name("S");
+  command->add_option("--max-batch", arguments.max_batch, "With --concurrency: most sequences decoded together; 0 is all, up to 512")
+      ->check(CLI::Range(0, 4096))
+      ->needs(sweep)
+      ->type_name("N");
   command->add_option("--runs", arguments.n_runs, "Runs whose medians are reported, after one that is not counted")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str()
@@ -171,6 +196,7 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& arguments) {
 
 ExitCode run_bench(const BenchArguments& arguments) {
   if (!arguments.stream_manifest.empty()) return run_bench_stream(arguments);
+  if (!arguments.concurrency.empty()) return run_sweep(arguments, benchmark_options(arguments));
   const bench::BenchmarkReport report = bench::run_benchmark(benchmark_options(arguments));
   print(arguments.json ? benchmark_json(report) : benchmark_table(report));
   return kExitOk;

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "exit_code.h"
 
@@ -16,6 +17,10 @@ struct BenchArguments {
   std::string weights = "auto", kv_cache = "auto";
   double audio_s = 30;
   int n_tokens = 120, n_segments = 1, n_runs = 5, n_threads = 0;
+  std::vector<int> concurrency;  ///< empty: stages one by one, without the engine around them
+  std::string device = "cpu";
+  double segment_s = 30;
+  int max_batch = 0;  ///< 0: all that is under way, up to 512
   bool packed = false;
   std::string stream_manifest, latency = "balanced";  ///< --stream: live streams instead of recordings
   int n_streams = 1, chunk_ms = 0, agreement = 0;

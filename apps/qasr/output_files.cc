@@ -57,13 +57,23 @@ void OutputFile::lock() {
   }
 }
 
-void OutputFile::commit(std::string_view content) {
+void OutputFile::begin() {
+  if (begun_) return;
   if (::ftruncate(descriptor_, 0) != 0) fail(std::strerror(errno));
+  begun_ = true;
+}
+
+void OutputFile::write(std::string_view content) {
+  begin();
   while (!content.empty()) {
     const ssize_t n = ::write(descriptor_, content.data(), content.size());
     if (n < 0 && errno != EINTR) fail(std::strerror(errno));
     if (n > 0) content.remove_prefix(static_cast<std::size_t>(n));
   }
+}
+
+void OutputFile::commit() {
+  begin();
   if (::fsync(descriptor_) != 0 && errno != EINVAL) fail(std::strerror(errno));
   if (::rename(part_.c_str(), path_.c_str()) != 0) fail(std::strerror(errno));
   committed_ = true;

@@ -27,17 +27,22 @@ class OutputFile {
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
+  /// Adds to the content; what another run has left of the file is gone.
   /// @throws FileOutputError
-  void commit(std::string_view content);
+  void write(std::string_view content);
+  /// Puts the file in its place. Nothing may be written afterwards.
+  /// @throws FileOutputError
+  void commit();
   const std::filesystem::path& path() const noexcept { return path_; }
 
  private:
   [[noreturn]] void fail(const std::string& what) const;
   void lock();
+  void begin();
 
   std::filesystem::path path_, part_;
   int descriptor_ = -1;
-  bool committed_ = false;
+  bool begun_ = false, committed_ = false;
 };
 
 /// For each input the path without extension below `folder`. Inputs that would share one (talk.wav, talk.mp3) keep

@@ -306,15 +306,19 @@ void Run::write_files(std::size_t index) {
   try {
     for (std::size_t n = 0; n < formats_.size(); ++n) {
       if (!whole && job.transcript().segments.empty()) break;
-      const std::string content = format_transcript(job.transcript(), formats_[n],
-                                                    {list_.files[index].path, options_.model}, arguments_.subtitles);
+      const auto write = [&](OutputFile& file) {
+        write_transcript(
+            job.transcript(), formats_[n], {list_.files[index].path, options_.model},
+            [&file](std::string_view piece) { file.write(piece); }, arguments_.subtitles);
+        file.commit();
+      };
       if (whole) {
-        entry.outputs[n]->commit(content);
+        write(*entry.outputs[n]);
       } else {
         std::filesystem::path partial = stems_[index];
         partial += ".partial";
         OutputFile file(output_path(partial, formats_[n]));
-        file.commit(content);
+        write(file);
         message(list_.files[index].path + ": what was complete is in " + file.path().string());
       }
     }

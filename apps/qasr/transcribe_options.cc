@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "device_option.h"
 #include "format_names.h"
 #include "output.h"
 #include "qasr/languages.h"
@@ -25,7 +26,6 @@ constexpr const char* kExamples =
     "  ffmpeg -i film.mkv -f wav - | qasr transcribe -\n";
 
 constexpr double kVadMaxSegmentS = 30, kOfficialMaxSegmentS = 1200;
-constexpr std::string_view kCuda = "cuda", kCudaNumber = "cuda:";
 constexpr const char* kText = "Text";
 constexpr const char* kOutput = "Output";
 constexpr const char* kAudio = "Audio";
@@ -42,15 +42,6 @@ std::string check_language(const std::string& name) {
   return message;
 }
 
-/// Why `name` is no device, for --help and errors; "" if it is one.
-std::string check_device(const std::string& name) {
-  if (name == "auto" || name == "cpu" || name == kCuda) return {};
-  const std::string number = name.starts_with(kCudaNumber) ? name.substr(kCudaNumber.size()) : "";
-  const bool valid =
-      !number.empty() && number.size() <= 3 && number.find_first_not_of("0123456789") == std::string::npos;
-  return valid ? "" : "unknown device '" + name + "', expected auto, cpu, cuda or cuda:N";
-}
-
 std::string check_format(const std::string& name) {
   if (find_output_format(name)) return {};
   std::string message = "unknown format '" + name + "', expected";
@@ -58,15 +49,11 @@ std::string check_format(const std::string& name) {
   return message;
 }
 
-void choose_device(const TranscribeArguments& arguments, EngineOptions& options) {
-  const std::string& device = arguments.device;
+void choose_backend(const TranscribeArguments& arguments, EngineOptions& options) {
   if (arguments.backend == "reference") {
     options.backend = BackendKind::kReference;
-  } else if (device.starts_with(kCuda)) {
-    options.backend = BackendKind::kCuda;
-    if (device.starts_with(kCudaNumber)) options.cuda_device = std::stoi(device.substr(kCudaNumber.size()));
   } else {
-    options.backend = device == "cpu" || arguments.backend == "cpu" ? BackendKind::kCpu : BackendKind::kAuto;
+    choose_device(arguments.backend == "cpu" && arguments.device == "auto" ? "cpu" : arguments.device, options);
   }
 }
 
@@ -245,7 +232,7 @@ void add_machine_options(CLI::App& command, TranscribeArguments& arguments) {
       ->group(kMachine);
   command
       .add_option("--device", arguments.device,
-                  "Where to compute: auto (a GPU if there is one), cpu, cuda or cuda:N for GPU N")
+                  "Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:N for GPU N, or cuda:all for every GPU")
       ->check(CLI::Validator(check_device, ""))
       ->type_name("NAME")
       ->group(kMachine);
@@ -311,7 +298,7 @@ void check_arguments(const TranscribeArguments& arguments, const CLI::App* comma
   }
   if (arguments.vad == "off" && given("--segment-s"))
     refuse("--segment-s needs --vad auto: without it no pauses are known");
-  if (arguments.backend == "reference" && arguments.device.starts_with(kCuda)) {
+  if (arguments.backend == "reference" && arguments.device.starts_with("cuda")) {
     refuse("--backend reference computes on the CPU, not on --device " + arguments.device);
   }
 }
@@ -326,7 +313,7 @@ void check_standard_output(const TranscribeArguments& arguments, std::size_t n_i
 
 EngineOptions engine_options(const TranscribeArguments& arguments) {
   EngineOptions options;
-  choose_device(arguments, options);
+  choose_backend(arguments, options);
   options.weights = kWeightFormats.at(arguments.weights);
   options.kv_cache = kKvCacheFormats.at(arguments.kv_cache);
   options.n_threads = arguments.n_threads;

@@ -1,7 +1,7 @@
 // Speed of GPUs on models of the true sizes with synthetic weights, beside what the GPU can do at all. Prints the
 // tables of docs/performance-gpu.md.
 //
-//   gpu_bench [MODEL] [MODE] [--weights bf16|q8|fp8] [--kv-cache bf16|fp8] [--gpus N]
+//   gpu_bench [MODEL] [MODE] [--weights bf16|q8|fp8] [--kv-cache bf16|fp8] [--gpus N] [--cache-dir DIR]
 //
 //   MODEL  qwen3-asr-0.6b or qwen3-asr-1.7b
 //   MODE   all       every table
@@ -9,6 +9,7 @@
 //          steps     encoder and decode steps only
 //          bars      lines `name value` for bench/gpu/bars.py; fewer with other formats than bf16
 //          gpus      batches of 128 clips of 30 s from one queue, on one GPU and on all N, one thread each
+//          engine    clients in a closed loop through the whole engine; with --gpus N on one GPU and on all
 //          single    one clip after the other, to look at the memory from outside
 //          profile   every stage once, for a profiler
 #include <algorithm>
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "backend/registry.h"
+#include "engine_bench.h"
 #include "qasr/error.h"
 #include "workload.h"
 
@@ -257,6 +259,7 @@ struct Arguments {
   std::string model = "qwen3-asr-0.6b", mode = "all";
   Formats formats;
   int n_gpus = 1;
+  std::string cache_dir = ".";  // of the synthetic checkpoint that `engine` writes
 };
 
 Arguments parse(int argc, char** argv) {
@@ -280,8 +283,10 @@ Arguments parse(int argc, char** argv) {
       arguments.formats.kv_cache = value == "fp8" ? DType::kF8E4M3 : DType::kBf16;
     } else if (word == "--gpus") {
       arguments.n_gpus = std::stoi(value);
+    } else if (word == "--cache-dir") {
+      arguments.cache_dir = value;
     } else {
-      fail(word + " " + value + ": expected --weights bf16|q8|fp8, --kv-cache bf16|fp8 or --gpus N");
+      fail(word + " " + value + ": expected --weights bf16|q8|fp8, --kv-cache bf16|fp8, --gpus N or --cache-dir DIR");
     }
   }
   return arguments;
@@ -307,6 +312,10 @@ int run(const Arguments& arguments) {
     print_gpus(arguments.model, arguments.formats, arguments.n_gpus);
     return 0;
   }
+  if (mode == "engine") {
+    print_engine_rates(arguments.model, arguments.formats, arguments.n_gpus, arguments.cache_dir);
+    return 0;
+  }
   const auto backend = make_cuda_backend(0);
   if (mode == "profile" || mode == "single") {
     Workload workload(*backend, arguments.model, arguments.formats);
@@ -316,7 +325,7 @@ int run(const Arguments& arguments) {
   }
   if (mode != "all" && mode != "quick" && mode != "bars" && mode != "steps") {
     throw Error(ErrorCode::kInvalidArgument,
-                "mode " + mode + ": expected all, quick, steps, bars, gpus, single or profile");
+                "mode " + mode + ": expected all, quick, steps, bars, gpus, engine, single or profile");
   }
   const Machine machine = measure_machine(*backend);
   const double start = now_s();

@@ -49,7 +49,7 @@ std::vector<float> make_bursts(const std::string& kind, std::uint32_t seed) {
   return out;
 }
 
-std::vector<VoiceScene> scenes_of(const Recordings& speech, const Recordings& other) {
+std::vector<VoiceScene> scenes_of(const Recordings& speech, const Recordings& other, int n_music) {
   std::vector<VoiceScene> scenes;
   std::uint32_t seed = 1;
   for (const char* background : {"", "white", "pink", "hum", "fan", "clicks", "music"}) {
@@ -69,7 +69,7 @@ std::vector<VoiceScene> scenes_of(const Recordings& speech, const Recordings& ot
   for (const char* kind : {"white", "pink", "hum", "fan", "clicks"}) {
     scenes.push_back(make_scene_without_speech(kind, make_noise(kind, 60 * kSampleRate, ++seed)));
   }
-  for (int piece = 0; piece < 12; ++piece) {
+  for (int piece = 0; piece < n_music; ++piece) {
     scenes.push_back(make_scene_without_speech("music " + std::to_string(piece), make_music(60 * kSampleRate, ++seed)));
   }
   for (const char* kind :
@@ -86,22 +86,18 @@ std::vector<VoiceScene> scenes_of(const Recordings& speech, const Recordings& ot
 void dump(const VoiceScene& scene, std::ofstream& out) {
   VoiceActivity detector;
   std::vector<VoiceFrame> frames;
-  std::size_t n_seen = 0;
-  const auto write = [&] {
-    for (; n_seen < frames.size(); n_seen += 10) {
-      const VoiceStatistics& statistics = detector.statistics();
-      if (statistics.n_active < 40 || !frames[n_seen].active || n_seen >= scene.labels.size()) continue;
-      if (scene.labels[n_seen] == FrameLabel::kUnscored) continue;
-      out << (scene.labels[n_seen] == FrameLabel::kSpeech) << '\t' << scene.name;
-      for (float value : statistics.values) out << '\t' << value;
-      out << '\n';
-    }
-  };
+  std::vector<std::pair<std::size_t, VoiceStatistics>> judged;
   for (std::size_t t = 0; t < scene.samples.size(); t += 1600) {
     detector.push(std::span(scene.samples).subspan(t, std::min<std::size_t>(1600, scene.samples.size() - t)), frames);
-    write();
+    if (detector.n_judged() > 0) judged.emplace_back(detector.n_judged() - 1, detector.statistics());
   }
   detector.finish(frames);
+  for (const auto& [frame, statistics] : judged) {
+    if (statistics.n_active < 40 || !frames[frame].active || scene.labels[frame] == FrameLabel::kUnscored) continue;
+    out << (scene.labels[frame] == FrameLabel::kSpeech) << '\t' << scene.name;
+    for (float value : statistics.values) out << '\t' << value;
+    out << '\n';
+  }
 }
 
 }  // namespace
@@ -110,14 +106,16 @@ int main(int argc, char** argv) {
   CLI::App app("Errors of the voice activity detector");
   std::vector<std::string> speech_files, other_files;
   std::string dump_file;
+  int n_music = 12;
   app.add_option("--speech", speech_files, "Recordings of speech")->required();
   app.add_option("--other", other_files, "Recordings without speech");
   app.add_option("--dump", dump_file, "Write the statistics of all frames here");
+  app.add_option("--music", n_music, "Pieces of synthetic music")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   std::ofstream out;
   if (!dump_file.empty()) out.open(dump_file);
   std::printf("%-40s %8s %15s %15s\n", "scene: missed, false alarm", "seconds", "frames", "segments");
-  for (const VoiceScene& scene : scenes_of(load(speech_files), load(other_files))) {
+  for (const VoiceScene& scene : scenes_of(load(speech_files), load(other_files), n_music)) {
     if (out.is_open()) dump(scene, out);
     const VoiceErrors frames = frame_errors(scene), segments = segment_errors(scene);
     std::printf("%-40s %8.1f %6.2f%% %6.2f%% %6.2f%% %6.2f%%\n", scene.name.substr(scene.name.rfind('/') + 1).c_str(),

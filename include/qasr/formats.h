@@ -1,6 +1,7 @@
 // Transcripts as text files: plain text, subtitles, tables, JSON.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -57,6 +58,14 @@ struct RecordingInfo {
   std::string file;   ///< name; ill-formed UTF-8 is replaced in JSON
   std::string model;  ///< directory or name of the checkpoint
 };
+
+/// Takes a text piece by piece.
+using TextSink = std::function<void(std::string_view)>;
+
+/// The whole file in pieces, JSON of long recordings in many: it is never in memory as a whole.
+/// @throws Error kInvalidArgument  a subtitle option is out of range (before the first piece); what the sink throws
+QASR_API void write_transcript(const Transcript& transcript, OutputFormat format, const RecordingInfo& info,
+                               const TextSink& sink, const SubtitleOptions& options = {}, bool one_line = false);
 
 /// @param one_line  JSON without line breaks inside
 /// @return the whole file, UTF-8, ending in a line feed (an empty transcript gives an empty txt or srt file)

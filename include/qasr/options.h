@@ -56,9 +56,16 @@ struct SchedulerOptions {
   int max_rows_between_steps = 0;
 };
 
+/// EngineOptions::cuda_device: every GPU. Each has a copy of the model, and requests are shared among them. A GPU that
+/// fails for good fails its requests; new ones go to the others.
+inline constexpr int kAllCudaDevices = -1;
+
 struct EngineOptions {
   BackendKind backend = BackendKind::kCpu;
-  int cuda_device = 0;  ///< which GPU, of those CUDA lists
+  int cuda_device = 0;  ///< which GPU, of those CUDA lists, or kAllCudaDevices
+  /// Copies of the model on each device, each with memory and a scheduler of its own; a request is given to the copy
+  /// with the least to do. 1 is best except in tests of just that.
+  int copies_per_device = 1;
   WeightFormat weights = WeightFormat::kAuto;
   KvCacheFormat kv_cache = KvCacheFormat::kAuto;
   int n_threads = 0;  ///< 0: one per physical core the process may use (affinity, CPU quota of its control groups)

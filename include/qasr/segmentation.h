@@ -37,7 +37,7 @@ struct SpeechSegment {
 };
 
 /// Segments follow each other without overlap. They end in pauses; where there is none in the last third of max_s (at
-/// most 10 s), at the quietest 150 ms there. Memory: the segment that is being collected, and 2 s.
+/// most 10 s), at the quietest 150 ms there. Memory: the segment that is being collected, and 5 s.
 class QASR_API SpeechSegmenter {
  public:
   /// @param start_s  time of the first sample, added to all times

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kHop = 160;
 constexpr std::size_t kFramesPerS = 100;
-constexpr std::size_t kPad = 25;          // frames kept before and after speech
+constexpr std::size_t kPad = 30;          // frames kept before and after speech
 constexpr std::size_t kShortPause = 25;   // frames; ends a segment of target length
 constexpr std::size_t kMinSpeech = 8;     // frames; less is a click
 constexpr std::size_t kQuietWindow = 15;  // frames

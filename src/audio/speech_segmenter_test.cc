@@ -83,7 +83,7 @@ TEST(SpeechSegmenter, CutsInPausesNearTheTarget) {
     const double length_s = static_cast<double>(result.segments[n].samples.size()) / kSampleRate;
     EXPECT_LE(length_s, 30);
     if (n + 1 < result.segments.size()) {
-      EXPECT_GE(length_s, 13);  // a pause of 0.7 s ends segments from there on
+      EXPECT_GE(length_s, 12);  // a pause of 0.8 s (0.1 s of them the sentence's own) ends segments from there on
     }
   }
   for (const auto& [begin, end] : made.sentences) {  // each sentence lies in one segment
@@ -92,6 +92,38 @@ TEST(SpeechSegmenter, CutsInPausesNearTheTarget) {
     };
     EXPECT_EQ(std::count_if(result.segments.begin(), result.segments.end(), holds), 1) << begin;
   }
+}
+
+// What sounds before and after a sentence stays out, though the pause between is shorter than what ends a segment.
+TEST(SpeechSegmenter, NoiseAndMusicNextToSpeechAreLeftOut) {
+  const std::vector<float> sentence = sample("meeting_rms.wav");
+  const auto append = [](std::vector<float>& out, std::span<const float> more) {
+    out.insert(out.end(), more.begin(), more.end());
+  };
+  const double sentence_s = static_cast<double>(sentence.size()) / kSampleRate;
+  std::vector<double> kept_s;
+  for (std::uint32_t seed : {4000u, 4005u, 4006u}) {  // pieces that alone are no speech, which not all are
+    std::vector<float> noise = make_noise("white", 5 * kSampleRate, seed);
+    for (float& sample : noise) sample *= 0.05f;
+    std::vector<float> samples(kSampleRate);
+    append(samples, noise);
+    append(samples, std::vector<float>(kSampleRate * 3 / 10));
+    const double begin_s = static_cast<double>(samples.size()) / kSampleRate;
+    append(samples, sentence);
+    append(samples, std::vector<float>(kSampleRate / 2));
+    append(samples, make_music(8 * kSampleRate, seed));
+    append(samples, std::vector<float>(15 * kSampleRate));
+    const Result result = segment(samples, {});
+    expect_partition(result, samples);
+    ASSERT_FALSE(result.segments.empty());
+    EXPECT_GT(result.segments[0].start_s, begin_s - 0.65) << seed;
+    EXPECT_LT(result.segments[0].start_s, begin_s + 0.2) << seed;
+    kept_s.push_back(0);
+    for (const SpeechSegment& one : result.segments) {
+      kept_s.back() += static_cast<double>(one.samples.size()) / kSampleRate;
+    }
+  }
+  EXPECT_THAT(kept_s, testing::Each(testing::Lt(sentence_s + 1.0)));
 }
 
 TEST(SpeechSegmenter, LongPausesEndSegmentsAndAreLeftOut) {

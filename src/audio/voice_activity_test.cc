@@ -72,7 +72,7 @@ TEST(VoiceActivity, BlocksDoNotMatter) {
   const std::span<const float> samples = scene.samples;
   for (std::size_t t = 0, n = 1; t < samples.size(); t += n, n = n * 7 % 9973) {
     pieces.push(samples.subspan(t, std::min(n, samples.size() - t)), found);
-    EXPECT_LE(t / 160, found.size() + VoiceActivity::kLookAhead + 4 + n / 160);
+    EXPECT_LE(t / 160, found.size() + VoiceActivity::kLookAhead + VoiceActivity::kMaxDoubt + 4 + n / 160);
   }
   pieces.finish(found);
   ASSERT_EQ(found.size(), (samples.size() + 159) / 160);

@@ -210,6 +210,9 @@ class Backend {
   /// Memory that allocate() and make_kv_cache() could still take, in bytes; an estimate. Default: the host's.
   virtual std::uint64_t available_bytes() const;
 
+  /// After a kDevice error: whether the device has failed for good, so that nothing will work here any more.
+  virtual bool is_lost() { return false; }
+
   /// Whether copy_kv_page() works. Without it, positions that share a page with others are computed again.
   virtual bool copies_kv_pages() const { return false; }
   /// Page `to` becomes a copy of page `from`, in all layers.

@@ -52,6 +52,24 @@ std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
               "backend: unknown kind " + std::to_string(static_cast<int>(options.backend)));
 }
 
+std::vector<std::unique_ptr<Backend>> make_backends(const EngineOptions& options) {
+  if (options.copies_per_device < 1) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "copies_per_device is " + std::to_string(options.copies_per_device) + ", expected 1 or more");
+  }
+  std::vector<std::unique_ptr<Backend>> backends;
+  const bool on_gpus = options.backend == BackendKind::kCuda || options.backend == BackendKind::kAuto;
+  const int n_gpus = on_gpus && options.cuda_device == kAllCudaDevices ? n_cuda_devices() : 0;
+  for (int copy = 0; copy < options.copies_per_device; ++copy) {
+    EngineOptions one = options;
+    one.cuda_device = n_gpus > 0 || options.cuda_device == kAllCudaDevices ? 0 : options.cuda_device;
+    do {
+      backends.push_back(make_backend(one));
+    } while (++one.cuda_device < n_gpus);
+  }
+  return backends;
+}
+
 std::unique_ptr<Backend> make_cpu_backend(int n_threads, const std::string& isa) {
   return std::make_unique<cpu::CpuBackend>(n_threads, cpu::select_isa(isa));
 }

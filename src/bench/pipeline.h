@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "audio/log_mel.h"
+#include "bench/synthetic_speech.h"
 #include "model/audio_encoder.h"
 #include "model/kv_cache.h"
 #include "model/text_decoder.h"
@@ -71,9 +72,6 @@ class Pipeline {
   DecoderWorkspace decoder_workspace_;
   std::unique_ptr<KvPool> kv_pool_;
 };
-
-/// Tones that rise and fall a few times a second, and noise: the same samples on every machine up to rounding.
-std::vector<float> synthetic_speech(std::size_t n_samples);
 
 /// As long as the engine's prompt without context: 9 ids, one placeholder per audio token, 6 ids.
 std::vector<std::int32_t> synthetic_prompt(const ModelConfig& config, int n_audio_tokens);

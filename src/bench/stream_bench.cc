@@ -78,7 +78,7 @@ class MeasuredStream {
       : options_(options), start_(start), speaker_(options, index) {
     StreamOptions stream = options.stream;
     stream.on_event = [this](const StreamEvent& event) { on_event(event); };
-    Scheduler& scheduler = *engine.impl().scheduler;
+    Scheduler& scheduler = engine.impl().schedulers.least_loaded();
     state_ = std::make_shared<StreamState>(stream, scheduler, options.tokens_per_s);
     scheduler.add(state_);
     thread_ = std::thread([this] { push_all(); });

@@ -12,7 +12,7 @@ namespace {
 
 std::string stream_text(const Engine& engine, const StreamOptions& options, const std::vector<float>& samples,
                         const std::function<std::size_t()>& push_samples) {
-  Scheduler& scheduler = *engine.impl().scheduler;
+  Scheduler& scheduler = engine.impl().schedulers.least_loaded();
   const auto state = std::make_shared<StreamState>(options, scheduler);
   scheduler.add(state);
   for (std::size_t begin = 0; begin < samples.size();) {

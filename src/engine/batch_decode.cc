@@ -9,7 +9,9 @@
 namespace qasr {
 namespace {
 
-constexpr int kBurstSteps = 16;  // before the scheduler looks around again, on backends that run ahead
+// On backends that run ahead: steps before the scheduler looks around again, unless something has changed. Each time the
+// backend waits for the host once.
+constexpr int kBurstSteps = 64, kLeastBurstSteps = 8;
 
 }  // namespace
 
@@ -27,7 +29,7 @@ int BatchRunner::make_room_for_steps(int n_steps) {
       return n_steps;
     }
     if (n_steps > 1) {
-      n_steps = 1;
+      n_steps /= 2;
       continue;
     }
     DecodeRun* victim = nullptr;
@@ -49,7 +51,7 @@ int BatchRunner::make_room_for_steps(int n_steps) {
   return 0;
 }
 
-void BatchRunner::decode() {
+void BatchRunner::decode(const std::atomic<bool>& has_changed) {
   if (decoding_.empty()) return;
   const int ahead = model_.decoder().run_ahead_steps();
   int n_steps = ahead == 0 ? 1 : has_preparation() ? ahead + 1 : kBurstSteps;
@@ -59,13 +61,13 @@ void BatchRunner::decode() {
   }
   n_steps = make_room_for_steps(std::max(1, n_steps));
   if (n_steps == 0) return;
-  const auto error = attempt("decoding", [&] { run_steps(n_steps); });
+  const auto error = attempt("decoding", [&] { run_steps(n_steps, has_changed); });
   if (!error) return;
   decode_workspace_.reads.reset();  // steps under way are not read
   for (DecodeRun* run : std::vector<DecodeRun*>(decoding_)) end_run(*run, RunEnd::kFailed, &*error);
 }
 
-void BatchRunner::run_steps(int n_steps) {
+void BatchRunner::run_steps(int n_steps, const std::atomic<bool>& has_changed) {
   const Stopwatch stopwatch;
   const TextDecoder& decoder = model_.decoder();
   const std::vector<DecodeRun*> runs = decoding_;
@@ -81,11 +83,12 @@ void BatchRunner::run_steps(int n_steps) {
   decode_workspace_.want_log_probs = want_log_probs;
   decoder.start_steps(ids, decode_workspace_);
   const int ahead = std::min(decoder.run_ahead_steps(), n_steps - 1);
-  int under_way = 0;
+  int under_way = 0, n_enqueued = 0;
   bool any_ended = false;
   while (under_way > 0 || (!any_ended && n_steps > 0)) {
     if (!any_ended && n_steps > 0) {
       decoder.enqueue_step(sequences, decode_workspace_);
+      if (++n_enqueued >= kLeastBurstSteps && has_changed) n_steps = 1;
       --n_steps;
       if (++under_way <= ahead) continue;
     }

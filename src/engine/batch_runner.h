@@ -7,6 +7,7 @@
 // choices are made there.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -59,8 +60,8 @@ class BatchRunner {
 
   /// Computes one piece of preparation, live runs first: rows_per_piece rows or a window.
   void prepare();
-  /// A decode step of all runs that are ready, or a few where the backend runs ahead.
-  void decode();
+  /// A decode step of all runs that are ready; where the backend runs ahead, several, fewer once `has_changed`.
+  void decode(const std::atomic<bool>& has_changed);
 
   /// Runs that have ended (RunEnd). Their pages stay theirs until release() or restart().
   std::vector<DecodeRun*> take_ended();
@@ -99,7 +100,7 @@ class BatchRunner {
   void accept_draft(DecodeRun& run, std::span<const std::int32_t> next_ids, std::span<const float> log_probs);
 
   int make_room_for_steps(int n_steps);
-  void run_steps(int n_steps);
+  void run_steps(int n_steps, const std::atomic<bool>& has_changed);
   void accept(DecodeRun& run, std::int32_t id, float log_prob);
   void choose_on_host(std::int64_t row, DecodeRun& run, std::int32_t& id, float& log_prob);
   void end_run(DecodeRun& run, RunEnd end, const Error* error = nullptr);

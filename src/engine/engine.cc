@@ -12,7 +12,29 @@
 namespace qasr {
 namespace {
 
-std::unique_ptr<Engine::Impl> load(const CheckpointFiles& files, const EngineOptions& options) {
+// Weights go from the files to the backend; the files' pages are let go of on the way.
+EngineCopy make_copy(const CheckpointFiles& files, const ModelConfig& config, const WeightStore& weights,
+                     std::unique_ptr<Backend> backend, LoadProgress& progress, Engine::Impl& impl) {
+  const EngineOptions& options = impl.options;
+  EngineCopy copy;
+  copy.backend = std::move(backend);
+  copy.packed_cache =
+      open_packed_cache(options.cache_dir, files, weights, options.weights, *copy.backend, options.log);
+  const WeightPacker packer(weights, *copy.backend, options.weights, [&](const HostTensor& tensor) {
+    files.release(tensor);
+    progress.add(stored_bytes(tensor), LoadProgress::Clock::now());
+  });
+  copy.model = std::make_unique<Model>(files, config, packer);
+  if (copy.packed_cache != nullptr) copy.packed_cache->finish(*copy.backend);
+  copy.scheduler = std::make_unique<Scheduler>(impl.schedulers, *copy.backend, *copy.model, options.scheduler,
+                                               kv_cache_dtype(options.kv_cache, options.weights));
+  return copy;
+}
+
+}  // namespace
+
+std::shared_ptr<const Engine> Engine::Impl::open(const CheckpointFiles& files, const EngineOptions& options,
+                                                 std::vector<std::unique_ptr<Backend>> backends) {
   const ModelConfig config = parse_model_config(files);
   if (config.is_forced_aligner) {
     throw Error(ErrorCode::kModel, files.where() +
@@ -23,43 +45,37 @@ std::unique_ptr<Engine::Impl> load(const CheckpointFiles& files, const EngineOpt
   auto impl = std::make_unique<Engine::Impl>();
   impl->options = options;
   impl->info = describe_checkpoint(files, config, weights);
-  impl->backend = make_backend(options);
-
-  impl->packed_cache =
-      open_packed_cache(options.cache_dir, files, weights, options.weights, *impl->backend, options.log);
   std::uint64_t total_bytes = 0;
   for (const HostTensor& tensor : weights.all()) total_bytes += stored_bytes(tensor);
-  LoadProgress progress(total_bytes, options.log, LoadProgress::Clock::now());
-  const WeightPacker packer(weights, *impl->backend, options.weights, [&](const HostTensor& tensor) {
-    files.release(tensor);
-    progress.add(stored_bytes(tensor), LoadProgress::Clock::now());
-  });
-  impl->model = std::make_unique<Model>(files, config, packer);
-  if (impl->packed_cache != nullptr) impl->packed_cache->finish(*impl->backend);
-  impl->scheduler = std::make_unique<Scheduler>(*impl->backend, *impl->model, options.scheduler,
-                                                kv_cache_dtype(options.kv_cache, options.weights));
-  return impl;
+  LoadProgress progress(total_bytes * backends.size(), options.log, LoadProgress::Clock::now());
+  for (std::unique_ptr<Backend>& backend : backends) {
+    impl->copies.push_back(make_copy(files, config, weights, std::move(backend), progress, *impl));
+  }
+  impl->backend = impl->copies.front().backend.get();
+  impl->model = impl->copies.front().model.get();
+  return std::shared_ptr<const Engine>(new Engine(std::move(impl)));
 }
-
-}  // namespace
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
 std::shared_ptr<const Engine> Engine::open(const std::filesystem::path& model_dir, const EngineOptions& options) {
-  return std::shared_ptr<const Engine>(new Engine(load(CheckpointFiles::open(model_dir), options)));
+  return Impl::open(CheckpointFiles::open(model_dir), options, make_backends(options));
 }
 
 std::shared_ptr<const Engine> Engine::open(std::span<const ModelFile> files, const std::string& name,
                                            const EngineOptions& options) {
   std::vector<CheckpointFile> borrowed;
   for (const ModelFile& file : files) borrowed.push_back({file.name, file.bytes});
-  return std::shared_ptr<const Engine>(
-      new Engine(load(CheckpointFiles::from_memory(std::move(borrowed), name), options)));
+  return Impl::open(CheckpointFiles::from_memory(std::move(borrowed), name), options, make_backends(options));
 }
 
 const ModelInfo& Engine::info() const noexcept { return impl_->info; }
-std::string Engine::backend_description() const { return impl_->backend->description(); }
+std::string Engine::backend_description() const {
+  std::string all;
+  for (const EngineCopy& copy : impl_->copies) all += (all.empty() ? "" : ", ") + copy.backend->description();
+  return all;
+}
 
 namespace {
 

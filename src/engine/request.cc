@@ -5,17 +5,15 @@
 
 #include "engine/engine_impl.h"
 #include "engine/request_state.h"
-#include "engine/scheduler.h"
+#include "engine/scheduler_group.h"
 
 namespace qasr {
 
 struct Request::Impl {
   Impl(std::shared_ptr<const Engine> owner, RequestOptions options)
       : engine(std::move(owner)),
-        scheduler(*engine->impl().scheduler),
-        state(std::make_shared<RequestState>(std::move(options), scheduler)) {
-    scheduler.add(state);
-  }
+        schedulers(engine->impl().schedulers),
+        state(schedulers.submit(std::move(options))) {}
   // Callbacks may refer to what the caller is about to destroy: none runs any more when this returns.
   ~Impl() {
     state->cancel();
@@ -23,7 +21,7 @@ struct Request::Impl {
   }
 
   std::shared_ptr<const Engine> engine;
-  Scheduler& scheduler;
+  SchedulerGroup& schedulers;
   std::shared_ptr<RequestState> state;
 };
 
@@ -55,7 +53,7 @@ void Request::finish() { impl_->state->finish(); }
 void Request::cancel() { impl_->state->cancel(); }
 
 Transcript Request::wait() {
-  if (impl_->scheduler.is_scheduler_thread()) {
+  if (impl_->schedulers.is_scheduler_thread()) {
     throw Error(ErrorCode::kInvalidArgument, "Request::wait in a callback would wait for itself");
   }
   impl_->state->finish();

@@ -126,7 +126,11 @@ void RequestState::fail(const Error& error) {
 template <typename Callback, typename... Arguments>
 void RequestState::call(const Callback& callback, const Arguments&... arguments) {
   if (!callback) return;
-  if (const auto error = attempt("a callback threw", [&] { callback(arguments...); })) fail(*error);
+  const auto error = attempt("a callback threw", [&] {
+    const MutexLock lock(observer_.callback_mutex());
+    callback(arguments...);
+  });
+  if (error) fail(*error);
 }
 
 void RequestState::show(std::size_t index, std::string_view piece, bool replaces) {

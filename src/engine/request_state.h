@@ -35,6 +35,8 @@ class RequestObserver {
   virtual void check_segment(const RequestSettings& settings, std::size_t n_samples) = 0;
   /// Whether the caller is a callback: it must not wait for the scheduler. Any thread.
   virtual bool is_scheduler_thread() const = 0;
+  /// Held while a callback runs.
+  virtual Mutex& callback_mutex() = 0;
 
  protected:
   ~RequestObserver() = default;

@@ -22,8 +22,11 @@ const SchedulerOptions& checked(const SchedulerOptions& options) {
 
 }  // namespace
 
-Scheduler::Scheduler(Backend& backend, const Model& model, const SchedulerOptions& options, DType kv_dtype)
-    : backend_(backend), model_(model), runner_(backend, model, checked(options), kv_dtype) {}
+Scheduler::Scheduler(SchedulerGroup& group, Backend& backend, const Model& model, const SchedulerOptions& options,
+                     DType kv_dtype)
+    : group_(group), backend_(backend), model_(model), runner_(backend, model, checked(options), kv_dtype) {
+  group.join(*this);
+}
 
 Scheduler::~Scheduler() {
   std::thread thread;
@@ -81,6 +84,7 @@ void Scheduler::thread_main() {
       handle_ended_runs();
     });
     if (!error) continue;
+    note_error(*error);
     for (const std::shared_ptr<RequestState>& request : active_) request->fail(*error);
     for (const auto& stream : streams_) stream->state().fail(*error);
     has_changed_ = true;
@@ -174,6 +178,7 @@ void Scheduler::admit() {
         continue;
       }
     } catch (const Error& error) {  // no memory for the pool itself
+      note_error(error);
       fail_owner(run, error);
       return;
     }
@@ -190,12 +195,18 @@ void Scheduler::compute() {
     runner_.prepare();
     if (runner_.has_preparation() && !runner_.has_live()) return;
   }
-  runner_.decode();
+  runner_.decode(has_changed_);
   for (DecodeRun* run : runner_.take_displaced()) enqueue(*run);
+}
+
+// A device that is lost stays so: the group sends requests elsewhere.
+void Scheduler::note_error(const Error& error) {
+  if (error.code() == ErrorCode::kDevice && !is_lost_) is_lost_ = backend_.is_lost();
 }
 
 void Scheduler::handle_ended_runs() {
   for (DecodeRun* run : runner_.take_ended()) {
+    if (run->error) note_error(*run->error);
     if (end_step(*run)) continue;
     SegmentJob& job = **std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& other) { return other->owns(*run); });
     job.on_run_end(*run, runner_);

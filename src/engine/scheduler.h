@@ -1,4 +1,5 @@
-// Scheduler: every segment of every request of one engine, over one model and one KV pool, on one thread.
+// Scheduler: every segment of its requests, over one copy of the model and one KV pool, on one thread. An engine has one
+// per device (scheduler_group.h).
 //
 //   loop: drop what was cancelled; admit waiting segments (priority, then the request with the fewest segments under
 //         way, then the one served longest ago); prepare a bounded number of rows; decode a step; deliver what ended
@@ -19,6 +20,7 @@
 #include "base/mutex.h"
 #include "engine/batch_runner.h"
 #include "engine/request_state.h"
+#include "engine/scheduler_group.h"
 #include "engine/segment_job.h"
 #include "engine/stream_job.h"
 #include "model/model.h"
@@ -28,9 +30,10 @@ namespace qasr {
 
 class Scheduler final : public RequestObserver {
  public:
-  /// Borrows both. The thread starts with the first request.
+  /// Borrows all three and joins the group. The thread starts with the first request.
   /// @throws Error kInvalidArgument  a negative option
-  Scheduler(Backend& backend, const Model& model, const SchedulerOptions& options, DType kv_dtype);
+  Scheduler(SchedulerGroup& group, Backend& backend, const Model& model, const SchedulerOptions& options,
+            DType kv_dtype);
   /// All requests must have ended (their handles hold the engine). Not to be called from a callback.
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
@@ -46,7 +49,14 @@ class Scheduler final : public RequestObserver {
 
   void on_change() override QASR_EXCLUDES(mutex_);
   void check_segment(const RequestSettings& settings, std::size_t n_samples) override;
-  bool is_scheduler_thread() const override { return thread_id_.load() == std::this_thread::get_id(); }
+  bool is_scheduler_thread() const override { return group_.is_scheduler_thread(); }
+  Mutex& callback_mutex() override { return group_.callback_mutex(); }
+
+  bool runs_on_this_thread() const { return thread_id_.load() == std::this_thread::get_id(); }
+  /// The device has failed for good: what is here fails, and nothing new should come. Any thread.
+  bool is_lost() const { return is_lost_; }
+  /// Segments begun so far. Any thread.
+  std::uint64_t n_served() const { return n_served_; }
 
  private:
   using Requests = std::vector<std::shared_ptr<RequestState>>;
@@ -65,7 +75,9 @@ class Scheduler final : public RequestObserver {
   void begin_steps();
   bool end_step(DecodeRun& run);
   void fail_owner(const DecodeRun& run, const Error& error);
+  void note_error(const Error& error);
 
+  SchedulerGroup& group_;
   Backend& backend_;
   const Model& model_;
   BatchRunner runner_;
@@ -75,9 +87,10 @@ class Scheduler final : public RequestObserver {
   std::vector<std::unique_ptr<SegmentJob>> jobs_;    // segments under way
   std::vector<std::unique_ptr<StreamJob>> streams_;  // all that have not ended
   std::vector<DecodeRun*> queue_;                    // their runs that wait for pages: live first, then the older
-  std::uint64_t n_served_ = 0;
 
   std::atomic<std::thread::id> thread_id_{};
+  std::atomic<std::uint64_t> n_served_{0};
+  std::atomic<bool> is_lost_{false};
   std::atomic<bool> has_changed_{false};
   Mutex mutex_;
   CondVar changed_;

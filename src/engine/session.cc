@@ -7,7 +7,7 @@
 #include "base/mutex.h"
 #include "engine/engine_impl.h"
 #include "engine/request_state.h"
-#include "engine/scheduler.h"
+#include "engine/scheduler_group.h"
 #include "engine/segmenter.h"
 #include "qasr/engine.h"
 
@@ -51,12 +51,11 @@ class TextQueue {
 // A request whose samples are borrowed, so that long recordings are not copied.
 class BorrowingRequest {
  public:
-  BorrowingRequest(Scheduler& scheduler, RequestOptions options)
-      : state_(std::make_shared<RequestState>(std::move(options), scheduler)) {
-    if (scheduler.is_scheduler_thread()) {
+  BorrowingRequest(SchedulerGroup& schedulers, RequestOptions options) {
+    if (schedulers.is_scheduler_thread()) {
       throw Error(ErrorCode::kInvalidArgument, "Session::transcribe in a callback would wait for itself");
     }
-    scheduler.add(state_);
+    state_ = schedulers.submit(std::move(options));
   }
   ~BorrowingRequest() {
     state_->cancel();
@@ -114,7 +113,7 @@ Transcript Session::transcribe(std::span<const float> samples, const TranscribeO
       if (!update.replaces) queue.push({update.segment, std::string(update.piece)});
     };
   }
-  BorrowingRequest request(*engine.scheduler, std::move(request_options));
+  BorrowingRequest request(engine.schedulers, std::move(request_options));
   for (const SegmentSpan& span : segments) {
     request->push({.samples = samples.subspan(span.first_sample, span.n_samples),
                    .start_s = static_cast<double>(span.first_sample) / kSampleRate},

@@ -24,7 +24,7 @@ StreamOptions limited(StreamOptions options, const ModelConfig& config) {
 struct Stream::Impl {
   Impl(std::shared_ptr<const Engine> owner, StreamOptions options)
       : engine(std::move(owner)),
-        scheduler(*engine->impl().scheduler),
+        scheduler(engine->impl().schedulers.least_loaded()),
         state(std::make_shared<StreamState>(limited(std::move(options), engine->impl().model->config()), scheduler)) {
     const StreamSettings& settings = state->settings();
     scheduler.check_segment(settings.request, LiveSegmenter::max_samples(settings.segmentation));

@@ -263,6 +263,7 @@ void StreamState::emit(StreamEvent event) {
     queue_event(std::move(event));
     return;
   }
+  const MutexLock lock(observer_.callback_mutex());
   if (const auto error = attempt("a callback threw", [&] { options_.on_event(event); })) fail(*error);
 }
 

@@ -217,18 +217,18 @@ void TextDecoder::enqueue_step(std::span<KvSequence* const> sequences, DecoderWo
   KvCache& cache = sequences[0]->pool().cache();
   const SequenceBatch batch = upload_batch(workspace);
   resize_activations(n_sequences, n_sequences, workspace);
+  if (workspace.want_log_probs) workspace.log_probs.resize(backend_, {n_sequences});
   const auto operations = [&] {
     backend_.embed_ids(*embedding_, workspace.next_ids.view(), workspace.x.view());
     run_layers(batch, cache, workspace);
     next_tokens(workspace.x.view(), workspace);  // every row is a last row
+    if (!workspace.want_log_probs) return;
+    backend_.pick_log_probs(workspace.logits.view(), workspace.next_ids.view(), workspace.log_probs.view());
   };
   backend_.run_recorded(step_key(batch, cache, workspace), std::cref(operations));
   for (KvSequence* sequence : sequences) sequence->advance(1);
   workspace.reads->push(workspace.next_ids.view());
-  if (!workspace.want_log_probs) return;
-  backend_.pick_log_probs(workspace.logits.view(), workspace.next_ids.view(),
-                          workspace.log_probs.resize(backend_, {n_sequences}));
-  workspace.reads->push(workspace.log_probs.view());
+  if (workspace.want_log_probs) workspace.reads->push(workspace.log_probs.view());
 }
 
 void TextDecoder::read_step(DecoderWorkspace& workspace, std::span<std::int32_t> next_ids,
@@ -249,6 +249,7 @@ std::vector<std::uintptr_t> TextDecoder::step_key(const SequenceBatch& batch, co
         &workspace.next_ids, &workspace.rope_cos, &workspace.rope_sin}) {
     key.push_back(reinterpret_cast<std::uintptr_t>(tensor->view().data));
   }
+  key.push_back(workspace.want_log_probs ? reinterpret_cast<std::uintptr_t>(workspace.log_probs.view().data) : 0);
   return key;
 }
 

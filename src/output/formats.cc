@@ -98,12 +98,6 @@ std::string vtt(const std::vector<Cue>& cues) {
   return out;
 }
 
-std::string json_lines(const Transcript& transcript, const RecordingInfo& info) {
-  std::string out;
-  for (std::size_t i = 0; i < transcript.segments.size(); ++i) out += json_line(transcript.segments[i], i, info);
-  return out;
-}
-
 std::string tsv(const Transcript& transcript) {
   std::string out = "start\tend\ttext\n";
   for (const Segment& segment : transcript.segments) {
@@ -192,29 +186,38 @@ std::string json_line(const Segment& segment, std::size_t index, const Recording
   return dump(json, true);
 }
 
-std::string format_transcript(const Transcript& transcript, OutputFormat output, const RecordingInfo& info,
-                              const SubtitleOptions& options, bool one_line) {
+void write_transcript(const Transcript& transcript, OutputFormat output, const RecordingInfo& info,
+                      const TextSink& sink, const SubtitleOptions& options, bool one_line) {
   switch (output) {
     case OutputFormat::kText: {
       const std::string text = plain_text(transcript);
-      return text.empty() ? text : text + "\n";
+      if (!text.empty()) sink(text + "\n");
+      return;
     }
     case OutputFormat::kSrt:
-      return srt(make_cues(transcript, options));
+      return sink(srt(make_cues(transcript, options)));
     case OutputFormat::kVtt:
-      return vtt(make_cues(transcript, options));
+      return sink(vtt(make_cues(transcript, options)));
     case OutputFormat::kJson:
-      return transcript_document(transcript, info, one_line);
+      return write_transcript_json(transcript, info, one_line, sink);
     case OutputFormat::kJsonLines:
-      return json_lines(transcript, info);
+      for (std::size_t n = 0; n < transcript.segments.size(); ++n) sink(json_line(transcript.segments[n], n, info));
+      return;
     case OutputFormat::kTsv:
-      return tsv(transcript);
+      return sink(tsv(transcript));
     case OutputFormat::kLrc:
-      return lrc(make_cues(transcript, options), transcript.duration_s);
+      return sink(lrc(make_cues(transcript, options), transcript.duration_s));
     case OutputFormat::kCsv:
-      return csv(transcript);
+      return sink(csv(transcript));
   }
-  return {};
+}
+
+std::string format_transcript(const Transcript& transcript, OutputFormat output, const RecordingInfo& info,
+                              const SubtitleOptions& options, bool one_line) {
+  std::string text;
+  write_transcript(
+      transcript, output, info, [&text](std::string_view piece) { text += piece; }, options, one_line);
+  return text;
 }
 
 bool is_complete(std::string_view content, OutputFormat format) {

@@ -130,24 +130,26 @@ ordered_json segment_json(const Segment& segment, std::size_t index) {
   return json;
 }
 
-std::string transcript_document(const Transcript& transcript, const RecordingInfo& info, bool one_line) {
+void write_transcript_json(const Transcript& transcript, const RecordingInfo& info, bool one_line,
+                           const TextSink& sink) {
   const std::string frame = dump(frame_json(transcript, info), one_line);
-  if (transcript.segments.empty()) return frame;
+  if (transcript.segments.empty()) return sink(frame);
   // Inside a string the quotes would be escaped.
   const std::string empty_segments = one_line ? "\"segments\":[]" : "\"segments\": []";
   const std::size_t at = frame.find(empty_segments) + empty_segments.size() - 1;
-  std::string out = frame.substr(0, at);
+  sink(std::string_view(frame).substr(0, at));
   for (std::size_t index = 0; index < transcript.segments.size(); ++index) {
-    if (index > 0) out += ',';
+    std::string piece = index > 0 ? "," : "";
     const ordered_json segment = segment_json(transcript.segments[index], index);
     if (one_line) {
-      out += as_text(segment, kOneLine);
+      piece += as_text(segment, kOneLine);
     } else {
-      append_indented(as_text(segment, kIndent), out);
+      append_indented(as_text(segment, kIndent), piece);
     }
+    sink(piece);
   }
-  if (!one_line) out += "\n  ";
-  return out += frame.substr(at);
+  if (!one_line) sink("\n  ");
+  sink(std::string_view(frame).substr(at));
 }
 
 std::string dump(const ordered_json& json, bool one_line) {

@@ -8,9 +8,10 @@
 
 namespace qasr {
 
-/// The whole document as text. Segments become text one at a time: as one tree a transcript of hours would take several
+/// The whole document as text, segment by segment: as one tree or one string a transcript of hours would take several
 /// times the memory of everything else.
-std::string transcript_document(const Transcript& transcript, const RecordingInfo& info, bool one_line);
+void write_transcript_json(const Transcript& transcript, const RecordingInfo& info, bool one_line,
+                           const TextSink& sink);
 nlohmann::ordered_json segment_json(const Segment& segment, std::size_t index);
 
 /// As text; ill-formed UTF-8 (in file names, in tokens) is replaced.

@@ -40,6 +40,24 @@ class BenchTest(ProgramTest):
             self.assertLessEqual(report[f"{name}_min_ms"], report[f"{name}_ms"])
         self.assertAlmostEqual(report["rtfx"], 2 * 2.5 * 1000 / report["total_ms"], places=3)
 
+    def test_clients_of_a_whole_engine(self):
+        """A closed loop per number of clients, every clip cut and answered as asked."""
+        model = ROOT / "models/demo-en"
+        arguments = ("bench", "--model", model, "--concurrency", "1,3", "--audio-s", 1.5, "--segment-s", 1, "--tokens", 4, "--runs", 1,
+                     "--threads", 1)
+        result = run(*arguments, "--json", "--quiet")
+        self.assertEqual((result.returncode, result.stderr), (OK, ""))
+        report = json.loads(result.stdout)
+        self.assertTrue(report["device"].startswith("cpu ("))
+        self.assertEqual([(row["concurrency"], row["clips"]) for row in report["sweep"]], [(1, 1), (3, 3)])
+        for row in report["sweep"]:
+            self.assertGreater(row["audio_s_per_s"], 0)
+            self.assertLessEqual(row["first_token_p50_ms"], row["clip_p95_ms"])
+        text = run(*arguments, "--quiet").stdout.splitlines()
+        self.assertEqual(len(text), 6)
+        for bad in (("--concurrency", "0"), ("--concurrency", "1", "--device", "cuda:x"), ("--device", "cpu")):
+            self.assertEqual(run("bench", "--model", model, *bad).returncode, USAGE, bad)
+
     def test_machine_and_build(self):
         report = self.report()
         self.assertGreater(report["machine"]["read_gbs"], 0)

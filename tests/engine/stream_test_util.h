@@ -97,7 +97,7 @@ inline void collect_rest(Stream& stream, Collected& collected) {
 class TappedStream {
  public:
   TappedStream(std::shared_ptr<const Engine> engine, StreamOptions options, LiveStepTap tap)
-      : engine_(std::move(engine)), scheduler_(*engine_->impl().scheduler) {
+      : engine_(std::move(engine)), scheduler_(engine_->impl().schedulers.least_loaded()) {
     state_ = std::make_shared<StreamState>(std::move(options), scheduler_);
     scheduler_.add(state_, std::move(tap));
   }

@@ -25,7 +25,7 @@ class PackedConvStem final : public ConvStemWeight {
   PackedMatrix convs[3];  ///< [channels, 9 * input channels], depth = tap * input channels + input channel
 };
 
-class CpuBackend final : public Backend {
+class CpuBackend : public Backend {
  public:
   CpuBackend(int n_threads, const isa::KernelTable& isa) : pool_(n_threads), context_{isa, pool_, scratch_} {}
 

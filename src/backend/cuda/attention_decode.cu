@@ -67,6 +67,16 @@ __device__ void start_weights(Partial<kEach>& p, float (&scores)[n]) {
   }
 }
 
+// Keys and values are read once a step: nothing of them is worth keeping in the L1 cache, and those of a head follow one
+// another, so memory is asked for 256 bytes at a time.
+__device__ inline uint4 load_once(const void* from) {
+  uint4 word;
+  asm volatile("ld.global.L1::no_allocate.L2::256B.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(word.x), "=r"(word.y), "=r"(word.z), "=r"(word.w)
+               : "l"(from));
+  return word;
+}
+
 // kTileKeys keys and values as they come from memory.
 template <int kDim, typename Element>
 struct Tile {
@@ -80,12 +90,12 @@ struct Tile {
     const auto at = [&](int load) { return first + min(load * S::kKeysAtOnce + own, n_valid - 1) * kDim; };
 #pragma unroll
     for (int load = 0; load < S::kLoads; ++load) {
-      keys[load] = *reinterpret_cast<const uint4*>(layer.elements + at(load) + column);
+      keys[load] = load_once(layer.elements + at(load) + column);
       if constexpr (sizeof(Element) == 1) key_scales[load] = layer.scales[at(load) / kDim];
     }
 #pragma unroll
     for (int load = 0; load < S::kLoads; ++load) {
-      values[load] = *reinterpret_cast<const uint4*>(layer.elements + value_offset + at(load) + column);
+      values[load] = load_once(layer.elements + value_offset + at(load) + column);
       if constexpr (sizeof(Element) == 1) value_scales[load] = layer.scales[(value_offset + at(load)) / kDim];
     }
   }

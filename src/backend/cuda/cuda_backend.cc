@@ -139,6 +139,14 @@ std::uint64_t CudaBackend::available_bytes() const {
   return free;
 }
 
+// An error that stays with the device comes back from every call, this one too.
+bool CudaBackend::is_lost() {
+  const bool fails = cudaSetDevice(context_.device()) != cudaSuccess ||
+                     cudaStreamSynchronize(context_.stream()) != cudaSuccess;
+  cudaGetLastError();
+  return fails;
+}
+
 void CudaBackend::copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to) {
   const std::int32_t pages[] = {from, to};
   check_indices(pages, cache.shape().n_pages);
@@ -170,6 +178,11 @@ std::unique_ptr<Backend> make_cuda_backend(int device) {
 }
 
 bool built_with_cuda() { return true; }
+
+int n_cuda_devices() {
+  int n_devices = 0;
+  return cudaGetDeviceCount(&n_devices) == cudaSuccess ? n_devices : 0;
+}
 
 std::string cuda_problem() {
   int n_devices = 0;

@@ -82,6 +82,7 @@ class CudaBackend final : public Backend {
   void download(ConstTensorView source, void* host) override;
   std::unique_ptr<KvCache> make_kv_cache(const KvCacheShape& shape) override;
   std::uint64_t available_bytes() const override;
+  bool is_lost() override;
   bool copies_kv_pages() const override { return true; }
   void copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to) override;
   std::int64_t batch_table_size(const SequenceBatch& batch) const override;

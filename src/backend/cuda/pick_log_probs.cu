@@ -1,6 +1,7 @@
 // Log-softmax at one id per row: a block per row, each thread an online softmax over its part, then the block.
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/kernel_util.cuh"
+#include "backend/cuda/launch.h"
 #include "backend/op_checks.h"
 
 namespace qasr::cuda {
@@ -9,6 +10,7 @@ namespace {
 // ---- device ---------------------------------------------------------------------------------------------------------
 
 constexpr int kThreads = 1024;
+constexpr int kLoads = 16;  // of a thread under way at a time: one after the other their latency would be all of the time
 
 struct SoftmaxSum {
   float largest, total;
@@ -32,15 +34,21 @@ __device__ SoftmaxSum warp_merge(SoftmaxSum sum) {
 __global__ __launch_bounds__(kThreads) void pick_kernel(const float* logits, int vocab, const std::int32_t* ids,
                                                         float* log_probs) {
   __shared__ SoftmaxSum warps[kThreads / kWarp];
+  let_next_start();
+  wait_for_inputs();
   const float* row = logits + static_cast<std::int64_t>(blockIdx.x) * vocab;
   SoftmaxSum sum{-INFINITY, 0.0f};
-  for (int id = threadIdx.x; id < vocab; id += kThreads) {
-    const float value = row[id];
-    if (value > sum.largest) {
-      sum.total *= __expf(sum.largest - value);
-      sum.largest = value;
-    }
-    sum.total += sum.largest == -INFINITY ? 0.0f : __expf(value - sum.largest);
+  for (int first = threadIdx.x; first < vocab; first += kThreads * kLoads) {
+    float values[kLoads], largest = sum.largest;
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) values[i] = first + i * kThreads < vocab ? row[first + i * kThreads] : -INFINITY;
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) largest = fmaxf(largest, values[i]);
+    const float base = largest == -INFINITY ? 0.0f : largest;
+    sum.total *= __expf(sum.largest - base);
+    sum.largest = largest;
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) sum.total += __expf(values[i] - base);
   }
   sum = warp_merge(sum);
   if (threadIdx.x % kWarp == 0) warps[threadIdx.x / kWarp] = sum;
@@ -58,9 +66,8 @@ void CudaBackend::pick_log_probs(ConstTensorView logits, ConstTensorView ids, Te
   check_pick_log_probs(logits, ids, log_probs);
   if (logits.rows() == 0) return;
   const Context::Use use(context_);
-  pick_kernel<<<static_cast<unsigned>(logits.rows()), kThreads, 0, context_.stream()>>>(
-      logits.as<float>(), static_cast<int>(logits.cols()), ids.as<std::int32_t>(), log_probs.as<float>());
-  check_launch("pick_log_probs");
+  launch_overlapped(context_, "pick_log_probs", static_cast<unsigned>(logits.rows()), kThreads, pick_kernel,
+                    logits.as<float>(), static_cast<int>(logits.cols()), ids.as<std::int32_t>(), log_probs.as<float>());
 }
 
 }  // namespace qasr::cuda
