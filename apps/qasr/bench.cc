@@ -7,9 +7,9 @@
 
 #include "bench/benchmark.h"
 #include "bench_output.h"
+#include "bench_stream.h"
 #include "bench_sweep.h"
 #include "device_option.h"
-#include "bench_stream.h"
 #include "format_names.h"
 #include "model_cache.h"
 #include "output.h"
@@ -195,8 +195,8 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& arguments) {
 }
 
 ExitCode run_bench(const BenchArguments& arguments) {
-  if (!arguments.concurrency.empty()) return run_sweep(arguments, benchmark_options(arguments));
   if (!arguments.stream_manifest.empty()) return run_bench_stream(arguments);
+  if (!arguments.concurrency.empty()) return run_sweep(arguments, benchmark_options(arguments));
   const bench::BenchmarkReport report = bench::run_benchmark(benchmark_options(arguments));
   print(arguments.json ? benchmark_json(report) : benchmark_table(report));
   return kExitOk;

@@ -101,7 +101,7 @@ struct StreamOptions {
 struct StreamEvent {
   enum class Kind {
     kPartial,  ///< `text`: the newest guess for what follows the committed text of the segment; replaces the one before
-    kCommitted,   ///< `text`: to append; it never changes
+    kCommitted,   ///< `text`: to append; it never changes. The partial shown before is void; a new one follows if any
     kSegmentEnd,  ///< `result`: the whole segment. Its text is the joined committed text of the segment
     kEndpoint,    ///< the speaker paused for endpoint_ms; `end_s` is where speech ended. With kAgreement all words
                   ///< before it are committed; a punctuation mark at the end may follow with the segment's end

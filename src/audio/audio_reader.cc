@@ -146,10 +146,7 @@ void AudioReader::open_container() {
   format_->pb = avio_.get();
   format_->io_open = &refuse_to_open;
   format_->max_streams = kMaxStreams;
-  if (io_.source->is_live()) {
-    format_->max_analyze_duration = AV_TIME_BASE / 2;  // somebody waits
-    format_->flags |= AVFMT_FLAG_NOBUFFER;
-  }
+  if (io_.source->is_live()) format_->max_analyze_duration = AV_TIME_BASE / 2;  // somebody waits
   format_->protocol_whitelist = duplicate("none");
   format_->format_whitelist = duplicate(kDemuxers);
   format_->codec_whitelist = duplicate(audio_decoder_names());

@@ -53,7 +53,16 @@ std::size_t CommitTracker::agreed(std::span<const std::int32_t> hypothesis) cons
     const auto end = std::mismatch(hypothesis.begin(), hypothesis.end(), other.begin(), other.end()).first;
     n_tokens = std::min(n_tokens, static_cast<std::size_t>(end - hypothesis.begin()));
   }
+  // A word with nothing behind it may be cut off by the end of the audio, twice in the same way.
+  if (n_tokens == hypothesis.size()) n_tokens = before_last_word(hypothesis);
   return without_punctuation(hypothesis, at_word_end(hypothesis, n_tokens));
+}
+
+std::size_t CommitTracker::before_last_word(std::span<const std::int32_t> hypothesis) const {
+  std::size_t n_tokens = hypothesis.size();
+  while (n_tokens > 0 && is_punctuation(tokenizer_.token_bytes(hypothesis[n_tokens - 1]))) --n_tokens;
+  if (n_tokens > 0) --n_tokens;
+  return at_word_end(hypothesis, n_tokens);
 }
 
 // All but the last K tokens, K larger while that would cut a character.

@@ -35,6 +35,7 @@ class CommitTracker {
 
  private:
   std::size_t agreed(std::span<const std::int32_t> hypothesis) const;
+  std::size_t before_last_word(std::span<const std::int32_t> hypothesis) const;
   std::size_t official(std::span<const std::int32_t> hypothesis) const;
   std::size_t at_word_end(std::span<const std::int32_t> hypothesis, std::size_t n_tokens) const;
   std::size_t without_punctuation(std::span<const std::int32_t> hypothesis, std::size_t n_tokens) const;

@@ -58,6 +58,8 @@ class Scheduler final : public RequestObserver {
   bool runs_on_this_thread() const { return thread_id_.load() == std::this_thread::get_id(); }
   /// The device has failed for good: what is here fails, and nothing new should come. Any thread.
   bool is_lost() const { return is_lost_; }
+  /// Live streams that have not ended. Any thread.
+  std::size_t n_streams() const { return n_streams_; }
   /// Segments begun so far. Any thread.
   std::uint64_t n_served() const { return n_served_; }
 
@@ -94,6 +96,7 @@ class Scheduler final : public RequestObserver {
 
   std::atomic<std::thread::id> thread_id_{};
   std::atomic<std::uint64_t> n_served_{0};
+  std::atomic<std::size_t> n_streams_{0};
   std::atomic<bool> is_lost_{false};
   std::atomic<bool> has_changed_{false};
   Mutex mutex_;

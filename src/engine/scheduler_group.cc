@@ -35,7 +35,8 @@ SchedulerGroup::Member& SchedulerGroup::choose() {
   Member* chosen = nullptr;
   std::tuple<bool, std::size_t, std::uint64_t> least;
   for (Member& member : members_) {
-    const std::tuple rank(member.scheduler->is_lost(), count_open_segments(member.requests), member.last_served);
+    const std::size_t n_open = count_open_segments(member.requests) + member.scheduler->n_streams();
+    const std::tuple rank(member.scheduler->is_lost(), n_open, member.last_served);
     if (chosen != nullptr && rank >= least) continue;
     chosen = &member;
     least = rank;

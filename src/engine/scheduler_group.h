@@ -25,7 +25,7 @@ class SchedulerGroup {
   std::shared_ptr<RequestState> submit(RequestOptions options) QASR_EXCLUDES(mutex_);
 
   /// The scheduler for what comes next: the one with the fewest segments that are not done (a request without any
-  /// counts as one), the one served longest ago among equals.
+  /// counts as one, and so does a live stream), the one served longest ago among equals.
   Scheduler& least_loaded() QASR_EXCLUDES(mutex_);
 
   /// Whether the caller is a callback of this engine. Any thread.

@@ -11,6 +11,7 @@ void Scheduler::add(const std::shared_ptr<StreamState>& stream, LiveStepTap tap)
   const MutexLock lock(mutex_);
   start_thread();
   added_streams_.push_back(std::move(job));
+  ++n_streams_;
   has_changed_ = true;
   changed_.notify_all();
 }
@@ -25,6 +26,7 @@ void Scheduler::drop_ended_streams() {
     streams_.erase(streams_.begin() + static_cast<std::ptrdiff_t>(index));
     std::erase(queue_, job->active_run());
     job->release(runner_);
+    --n_streams_;
     job->state().end();
   }
 }

@@ -2,6 +2,7 @@
 #include "engine/stream_job.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "engine/stopwatch.h"
@@ -9,6 +10,8 @@
 namespace qasr {
 namespace {
 
+constexpr double kBehind_s = 2;       // of waiting audio: steps are left out
+constexpr double kIdleTake_s = 0.1;   // while no segment is open
 constexpr double kTake_s = 1;         // of input that is looked at in one go
 constexpr double kLongestWait_s = 4;  // for a step, whatever the last one cost
 constexpr std::uint64_t kLeastStepSamples = kSampleRate / 2;
@@ -55,9 +58,13 @@ DecodeRun* StreamJob::next_step(BatchRunner& runner, std::uint64_t order) {
         if (DecodeRun* run = flush_step(runner)) return run;
         continue;
       }
-      std::optional<StreamInput> input =
-          state_->take(static_cast<std::size_t>(kTake_s * state_->settings().sample_rate));
-      if (!input) return partial_step();
+      // A stream that keeps up takes its steps where they are due, however much is pushed at a time; one that is behind
+      // skips them.
+      if (state_->buffered_s() <= kBehind_s) {
+        if (DecodeRun* run = partial_step()) return run;
+      }
+      std::optional<StreamInput> input = state_->take(samples_to_take());
+      if (!input) return nullptr;
       on_input(*input, runner);
     }
   };
@@ -66,6 +73,14 @@ DecodeRun* StreamJob::next_step(BatchRunner& runner, std::uint64_t order) {
   if (run == nullptr) state_->set_idle();
   if (segment_ == nullptr) state_->set_transcribed(static_cast<double>(segmenter_->position()) / kSampleRate);
   return run;
+}
+
+// Up to where the next step is due.
+std::size_t StreamJob::samples_to_take() const {
+  const double rate = state_->settings().sample_rate;
+  const std::uint64_t due = segment_ == nullptr ? 0 : segment_->heard_end + step_samples();
+  const double left_s = due > n_received_ ? static_cast<double>(due - n_received_) / kSampleRate : 0;
+  return static_cast<std::size_t>(std::ceil((left_s > 0 ? std::min(left_s, kTake_s) : kIdleTake_s) * rate));
 }
 
 void StreamJob::on_input(StreamInput& input, BatchRunner& runner) {

@@ -69,6 +69,7 @@ class StreamJob {
   void on_input(StreamInput& input, BatchRunner& runner);
   DecodeRun* partial_step();
   std::uint64_t step_samples() const;
+  std::size_t samples_to_take() const;
   DecodeRun* flush_step(BatchRunner& runner);
   void listen(std::span<const float> samples);
   void start_over(std::uint64_t first_sample);

@@ -222,6 +222,11 @@ std::optional<StreamInput> StreamState::take(std::size_t max_samples) {
   return input;
 }
 
+double StreamState::buffered_s() const {
+  const MutexLock lock(mutex_);
+  return static_cast<double>(n_buffered_) / settings_.sample_rate;
+}
+
 bool StreamState::has_room() const {
   const MutexLock lock(mutex_);
   return events_.size() < settings_.max_events;

@@ -69,6 +69,8 @@ class StreamState {
   /// The next input; of samples at most max_samples. Empty if there is none, or so many events wait that there must be
   /// no more.
   std::optional<StreamInput> take(std::size_t max_samples) QASR_EXCLUDES(mutex_);
+  /// Seconds of audio that wait to be taken.
+  double buffered_s() const QASR_EXCLUDES(mutex_);
   /// Fewer events wait than max_events.
   bool has_room() const QASR_EXCLUDES(mutex_);
   /// A reset waits: what is being computed is not wanted.

@@ -43,6 +43,7 @@ class Collected {
     if (event.kind == Kind::kPartial) partial_ = event.text;
     if (event.kind == Kind::kCommitted) {
       text_ += event.separator + event.text;
+      partial_.clear();  // what was shown before is void
       segment_text_ += event.text;
       ++n_commits_;
       commit_times_.emplace_back(text_.size(), event.end_s);
