@@ -191,6 +191,7 @@ void RequestState::add_to_transcript(Segment segment) {
   if (!options_.keep_segments) return;
   transcript_.text += segment_separator(transcript_.text, segment.text) + segment.text;
   spoken_.push_back(segment.language);
+  segment.tokens.shrink_to_fit();  // kept as long as the recording lasts
   transcript_.segments.push_back(std::move(segment));
 }
 

@@ -12,7 +12,7 @@ import threading
 import time
 import unittest
 
-from harness import OK, SAMPLE, references
+from harness import OK, PROGRAM, SAMPLE, references
 from serve_harness import (BOUNDARY, FORM_TYPE, Server, WebSocket, form, read_answer, request, request_bytes, transcribe)
 
 COUNT = int(os.environ.get("QASR_HOSTILE_REQUESTS", "400"))
@@ -151,6 +151,12 @@ def resident_bytes(server):
     return float(re.search(r"^qasr_resident_memory_bytes (\S+)$", text, re.MULTILINE).group(1))
 
 
+def keeps_freed_memory():
+    """AddressSanitizer does, up to 256 MB, to find later uses of it; it finds leaks by itself."""
+    with open(PROGRAM, "rb") as file:
+        return b"__asan_init" in file.read()
+
+
 class HostileTest(unittest.TestCase):
     def honest(self, server, stop, problems):
         while not stop.is_set():
@@ -193,7 +199,8 @@ class HostileTest(unittest.TestCase):
         self.rounds(server, COUNT // 2, 100)  # to fill pools and caches
         before = resident_bytes(server)
         self.rounds(server, COUNT // 2, 200)
-        self.assertLess(resident_bytes(server), 1.05 * before + (8 << 20))
+        if not keeps_freed_memory():
+            self.assertLess(resident_bytes(server), 1.05 * before + (8 << 20))
 
         connections = [server.connect() for _ in range(1000)]
         self.assertEqual(request(server, "GET", "/health").status, 200)
