@@ -14,9 +14,11 @@ launcher := $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache -
 fixed_addresses := $(shell setarch -R true 2> /dev/null && echo setarch -R)
 
 # What runs under the sanitizers: address and undefined behaviour where bytes from outside are read, threads where
-# there are any. Names are both build targets and ctest names, but for the program itself.
+# there are any. Names are both build targets and ctest names.
 ASAN_TESTS := qasr_base_test qasr_tensor_test qasr_audio_test qasr_text_test qasr_output_test qasr_weights_test \
-              qasr_backend_test qasr_engine_test qasr_engine_api_test qasr_server_test cli_bad_audio cli_bad_model cli_serve_hostile qasr_fuzz_replay
+              qasr_backend_test qasr_engine_test qasr_engine_api_test qasr_server_test qasr_fuzz_replay
+# The same through the whole program, whose compilation takes minutes more: not part of `make test`.
+ASAN_PROGRAM_TESTS := cli_bad_audio cli_bad_model cli_serve_hostile
 # Comparisons of results that take minutes there and read no foreign bytes; the release build runs them.
 ASAN_FILTER := -SessionTest.EveryBackendAndFormat*:SessionTest.SessionsOnManyThreads*:StreamTest.CommittedTextNeverChanges*:StreamExactTest.ALoudSound*
 TSAN_TESTS := qasr_base_test qasr_engine_api_test
@@ -24,7 +26,7 @@ empty :=
 space := $(empty) $(empty)
 names_to_regex = '^($(subst $(space),|,$(strip $(1))))$$'
 
-.PHONY: help demo test check build asan tsan fuzz neon check-fullsize format lint sizes clean packages packages-build
+.PHONY: help demo test check build asan asan-program tsan fuzz neon check-fullsize format lint sizes clean packages packages-build
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,8 +48,13 @@ build: ## release build with tests
 
 asan: ## what reads foreign bytes, under AddressSanitizer and UndefinedBehaviorSanitizer
 	cmake --preset asan-ubsan $(launcher)
-	cmake --build build/asan-ubsan -j $(JOBS) --target $(filter qasr_%,$(ASAN_TESTS)) qasr_program
+	cmake --build build/asan-ubsan -j $(JOBS) --target $(ASAN_TESTS)
 	GTEST_FILTER='$(ASAN_FILTER)' ctest --test-dir build/asan-ubsan -j $(JOBS) --output-on-failure --no-tests=error -R $(call names_to_regex,$(ASAN_TESTS))
+
+asan-program: ## hostile recordings, checkpoints and requests against the whole program, under the same sanitizers
+	cmake --preset asan-ubsan $(launcher)
+	cmake --build build/asan-ubsan -j $(JOBS) --target qasr_program
+	ctest --test-dir build/asan-ubsan -j $(JOBS) --output-on-failure --no-tests=error -R $(call names_to_regex,$(ASAN_PROGRAM_TESTS))
 
 tsan: ## thread pool and concurrent sessions under ThreadSanitizer
 	cmake --preset tsan $(launcher)
