@@ -162,24 +162,28 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& arguments) {
       ->capture_default_str()
       ->type_name("FORMAT");
   CLI::Option* sweep =
-      command->add_option("--concurrency", arguments.concurrency,
-                          "Instead of stages: the whole engine with so many clients, each with one recording under way; "
-                          "several numbers with commas")
+      command
+          ->add_option("--concurrency", arguments.concurrency,
+                       "Instead of stages: the whole engine with so many clients, each with one recording under way; "
+                       "several numbers with commas")
           ->check(CLI::Range(1, 4096))
           ->delimiter(',')
           ->type_name("N,...");
-  command
-      ->add_option("--device", arguments.device, "With --concurrency: auto, cpu, cuda, cuda:N or cuda:all")
+  command->add_option("--device", arguments.device, "With --concurrency: auto, cpu, cuda, cuda:N or cuda:all")
       ->check(CLI::Validator(check_device, ""))
       ->capture_default_str()
       ->needs(sweep)
       ->type_name("NAME");
-  command->add_option("--segment-s", arguments.segment_s, "With --concurrency: recordings are cut into pieces of so many seconds")
+  command
+      ->add_option("--segment-s", arguments.segment_s,
+                   "With --concurrency: recordings are cut into pieces of so many seconds")
       ->check(CLI::Range(0.5, 1200.0))
       ->capture_default_str()
       ->needs(sweep)
       ->type_name("S");
-  command->add_option("--max-batch", arguments.max_batch, "With --concurrency: most sequences decoded together; 0 is all, up to 512")
+  command
+      ->add_option("--max-batch", arguments.max_batch,
+                   "With --concurrency: most sequences decoded together; 0 is all, up to 512")
       ->check(CLI::Range(0, 4096))
       ->needs(sweep)
       ->type_name("N");

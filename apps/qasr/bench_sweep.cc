@@ -66,12 +66,11 @@ ExitCode run_sweep(const BenchArguments& arguments, const bench::BenchmarkOption
           " clients  audio s / s   tokens/s  first ms p50       p95   clip ms p50      p95\n");
   }
   for (const int concurrency : arguments.concurrency) {
-    const ClosedLoopReport report = bench::run_closed_loop(
-        engine, {.concurrency = concurrency,
-                 .clip_s = options.audio_s,
-                 .segment_s = arguments.segment_s,
-                 .tokens_per_s = options.n_tokens / options.audio_s,
-                 .rounds = options.n_runs});
+    const ClosedLoopReport report = bench::run_closed_loop(engine, {.concurrency = concurrency,
+                                                                    .clip_s = options.audio_s,
+                                                                    .segment_s = arguments.segment_s,
+                                                                    .tokens_per_s = options.n_tokens / options.audio_s,
+                                                                    .rounds = options.n_runs});
     if (!arguments.json) print(row_text(concurrency, report));
     rows.push_back(row_json(concurrency, report));
   }

@@ -226,13 +226,15 @@ void add_machine_options(CLI::App& command, TranscribeArguments& arguments) {
       ->type_name("DIR")
       ->group(kMachine);
   command
-      .add_option("--kv-cache", arguments.kv_cache, "Keys and values in memory: auto (f32 with f32 weights, else bf16), f32, bf16; fp8 on a GPU")
+      .add_option("--kv-cache", arguments.kv_cache,
+                  "Keys and values in memory: auto (f32 with f32 weights, else bf16), f32, bf16; fp8 on a GPU")
       ->check(CLI::IsMember(kKvCacheFormats))
       ->type_name("FORMAT")
       ->group(kMachine);
   command
-      .add_option("--device", arguments.device,
-                  "Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:N for GPU N, or cuda:all for every GPU")
+      .add_option(
+          "--device", arguments.device,
+          "Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:N for GPU N, or cuda:all for every GPU")
       ->check(CLI::Validator(check_device, ""))
       ->type_name("NAME")
       ->group(kMachine);
@@ -242,9 +244,7 @@ void add_machine_options(CLI::App& command, TranscribeArguments& arguments) {
       ->group(kMachine);
 }
 
-std::string context_text(const TranscribeArguments& arguments) {
-  return text_argument("--context", arguments.context);
-}
+std::string context_text(const TranscribeArguments& arguments) { return text_argument("--context", arguments.context); }
 
 std::vector<std::string> hotword_list(const TranscribeArguments& arguments) {
   return split_words(text_argument("--hotwords", arguments.hotwords));

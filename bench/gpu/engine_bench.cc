@@ -40,7 +40,8 @@ void print_engine_rates(const std::string& model, const Formats& formats, int n_
   {
     const auto engine = open_on(checkpoint, formats, 0, 512);
     for (const int clients : {1, 8, 32, kMost, 512}) {
-      const double rate = print_rates(engine, "engine_clips30", {.concurrency = clients, .rounds = std::max(4, 80 / clients)});
+      const double rate =
+          print_rates(engine, "engine_clips30", {.concurrency = clients, .rounds = std::max(4, 80 / clients)});
       if (clients == kMost) one = rate;
     }
     print_rates(engine, "engine_segments", {.concurrency = kMost, .clip_s = 120, .rounds = 2});

@@ -22,7 +22,8 @@ bool suits_cuda(const EngineOptions& options) {
 std::unique_ptr<Backend> make_best_backend(const EngineOptions& options) {
   if (built_with_cuda()) {
     std::string reason = cuda_problem();
-    if (reason.empty() && !suits_cuda(options)) reason = "cuda: weights are bf16, q8 or fp8, and the KV cache bf16 or fp8";
+    if (reason.empty() && !suits_cuda(options))
+      reason = "cuda: weights are bf16, q8 or fp8, and the KV cache bf16 or fp8";
     if (reason.empty()) {
       try {
         return make_cuda_backend(options.cuda_device);

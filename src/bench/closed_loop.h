@@ -9,20 +9,20 @@
 namespace qasr::bench {
 
 struct ClosedLoopOptions {
-  int concurrency = 1;          ///< clients
-  double clip_s = 30;           ///< seconds of a clip
-  double segment_s = 30;        ///< a clip is cut into equal pieces of at most so many seconds
-  double tokens_per_s = 3.5;    ///< of audio; answers are cut off there, and guards against loops are off
-  int rounds = 4;               ///< clips per client, after two that are not counted
+  int concurrency = 1;        ///< clients
+  double clip_s = 30;         ///< seconds of a clip
+  double segment_s = 30;      ///< a clip is cut into equal pieces of at most so many seconds
+  double tokens_per_s = 3.5;  ///< of audio; answers are cut off there, and guards against loops are off
+  int rounds = 4;             ///< clips per client, after two that are not counted
 };
 
 struct ClosedLoopReport {
   int n_clips = 0;
-  double audio_s_per_s = 0;                       ///< seconds of audio per second, all clients together
-  double tokens_per_s = 0;                        ///< generated
+  double audio_s_per_s = 0;                               ///< seconds of audio per second, all clients together
+  double tokens_per_s = 0;                                ///< generated
   double first_token_p50_ms = 0, first_token_p95_ms = 0;  ///< from a client's call to its first text
-  double clip_p50_ms = 0, clip_p95_ms = 0;        ///< from a client's call to its transcript
-  double token_share = 0;                         ///< tokens of those asked for: less than 1 if the model ended answers itself
+  double clip_p50_ms = 0, clip_p95_ms = 0;                ///< from a client's call to its transcript
+  double token_share = 0;  ///< tokens of those asked for: less than 1 if the model ended answers itself
 };
 
 /// @throws Error  what requests throw; kInvalidArgument  a number out of range

@@ -20,8 +20,8 @@ TEST(ClosedLoop, EveryClientsClipsAreCountedAndTimed) {
       folder.path(), synthetic_model("tiny_b"),
       {.dtype = DType::kF32, .tokenizer_dir = std::filesystem::path(QASR_SOURCE_DIR) / "models/demo-en"});
   const auto engine = Engine::open(folder.path(), {.n_threads = 1});
-  const ClosedLoopReport report = run_closed_loop(
-      engine, {.concurrency = 3, .clip_s = 2, .segment_s = 1, .tokens_per_s = 4, .rounds = 2});
+  const ClosedLoopReport report =
+      run_closed_loop(engine, {.concurrency = 3, .clip_s = 2, .segment_s = 1, .tokens_per_s = 4, .rounds = 2});
   EXPECT_EQ(report.n_clips, 6);
   EXPECT_GT(report.audio_s_per_s, 0);
   EXPECT_NEAR(report.tokens_per_s / report.audio_s_per_s, 4 * report.token_share, 1e-6);

@@ -1,5 +1,6 @@
 // The stages of one recording, or of a batch of equal ones, each under a stopwatch: what the engine does,
-// without scheduler, tokenizer and log-probabilities and with a fixed number of tokens, so that every engine and every run does the same work.
+// without scheduler, tokenizer and log-probabilities and with a fixed number of tokens, so that every engine and every
+// run does the same work.
 #pragma once
 
 #include <cstdint>

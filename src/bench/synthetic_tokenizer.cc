@@ -41,17 +41,14 @@ void write_synthetic_tokenizer(const std::filesystem::path& directory) {
   if (std::filesystem::exists(directory / "vocab.json")) return;
   nlohmann::ordered_json added = nlohmann::ordered_json::object();
   for (const auto& [id, content] : kAdded) {
-    added[std::to_string(id)] = {{"content", content},
-                                 {"single_word", false},
-                                 {"lstrip", false},
-                                 {"rstrip", false},
-                                 {"normalized", false},
-                                 {"special", std::string(content) != "<asr_text>"}};
+    added[std::to_string(id)] = {{"content", content},  {"single_word", false},
+                                 {"lstrip", false},     {"rstrip", false},
+                                 {"normalized", false}, {"special", std::string(content) != "<asr_text>"}};
   }
-  write_file(directory / "tokenizer_config.json", nlohmann::ordered_json{{"tokenizer_class", "Qwen2Tokenizer"},
-                                                                          {"add_prefix_space", false},
-                                                                          {"added_tokens_decoder", added}}
-                                                      .dump(1));
+  write_file(directory / "tokenizer_config.json",
+             nlohmann::ordered_json{
+                 {"tokenizer_class", "Qwen2Tokenizer"}, {"add_prefix_space", false}, {"added_tokens_decoder", added}}
+                 .dump(1));
   write_file(directory / "merges.txt", "#version: 0.2\n");
   nlohmann::json vocabulary = nlohmann::json::object();
   int n_moved = 0;

@@ -9,8 +9,8 @@
 namespace qasr {
 namespace {
 
-// On backends that run ahead: steps before the scheduler looks around again, unless something has changed. Each time the
-// backend waits for the host once.
+// On backends that run ahead: steps before the scheduler looks around again, unless something has changed. Each time
+// the backend waits for the host once.
 constexpr int kBurstSteps = 64, kLeastBurstSteps = 8;
 
 }  // namespace

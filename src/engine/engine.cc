@@ -18,8 +18,7 @@ EngineCopy make_copy(const CheckpointFiles& files, const ModelConfig& config, co
   const EngineOptions& options = impl.options;
   EngineCopy copy;
   copy.backend = std::move(backend);
-  copy.packed_cache =
-      open_packed_cache(options.cache_dir, files, weights, options.weights, *copy.backend, options.log);
+  copy.packed_cache = open_packed_cache(options.cache_dir, files, weights, options.weights, *copy.backend, options.log);
   const WeightPacker packer(weights, *copy.backend, options.weights, [&](const HostTensor& tensor) {
     files.release(tensor);
     progress.add(stored_bytes(tensor), LoadProgress::Clock::now());

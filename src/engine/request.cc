@@ -11,9 +11,7 @@ namespace qasr {
 
 struct Request::Impl {
   Impl(std::shared_ptr<const Engine> owner, RequestOptions options)
-      : engine(std::move(owner)),
-        schedulers(engine->impl().schedulers),
-        state(schedulers.submit(std::move(options))) {}
+      : engine(std::move(owner)), schedulers(engine->impl().schedulers), state(schedulers.submit(std::move(options))) {}
   // Callbacks may refer to what the caller is about to destroy: none runs any more when this returns.
   ~Impl() {
     state->cancel();

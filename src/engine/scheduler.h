@@ -1,5 +1,5 @@
-// Scheduler: every segment of its requests, over one copy of the model and one KV pool, on one thread. An engine has one
-// per device (scheduler_group.h).
+// Scheduler: every segment of its requests, over one copy of the model and one KV pool, on one thread. An engine has
+// one per device (scheduler_group.h).
 //
 //   loop: drop what was cancelled; admit waiting segments (priority, then the request with the fewest segments under
 //         way, then the one served longest ago); prepare a bounded number of rows; decode a step; deliver what ended

@@ -299,8 +299,8 @@ void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, Decoder
     backend_.linear(attention, *layer.attention_out, x, {.accumulate = true});
 
     const TensorView ff = operand(workspace.ff, *layer.down);
-    backend_.norm_gate_up_silu(x, {layer.ff_norm.view(), eps}, *layer.gate_up, operand(workspace.normed, *layer.gate_up),
-                               ff);
+    backend_.norm_gate_up_silu(x, {layer.ff_norm.view(), eps}, *layer.gate_up,
+                               operand(workspace.normed, *layer.gate_up), ff);
     backend_.linear(ff, *layer.down, x, {.accumulate = true});
   }
 }

@@ -361,7 +361,8 @@ TEST_F(SchedulerTest, LoadTellsWhatIsUnderWay) {
   EXPECT_EQ(engine->current_load().max_batch, 3);
   EXPECT_EQ(engine->current_load().n_kv_pages, 0);  // there is no pool yet
   EngineLoad during;
-  Request request(engine, {.transcribe = endless(6), .on_text = [&](const TextUpdate&) { during = engine->current_load(); }});
+  Request request(engine,
+                  {.transcribe = endless(6), .on_text = [&](const TextUpdate&) { during = engine->current_load(); }});
   for (int n = 0; n < 3; ++n) request.push_segment(noise(0.6, 7), n);
   request.wait();
   EXPECT_EQ(during.n_requests, 1);

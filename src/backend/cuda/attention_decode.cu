@@ -67,8 +67,8 @@ __device__ void start_weights(Partial<kEach>& p, float (&scores)[n]) {
   }
 }
 
-// Keys and values are read once a step: nothing of them is worth keeping in the L1 cache, and those of a head follow one
-// another, so memory is asked for 256 bytes at a time.
+// Keys and values are read once a step: nothing of them is worth keeping in the L1 cache, and those of a head follow
+// one another, so memory is asked for 256 bytes at a time.
 __device__ inline uint4 load_once(const void* from) {
   uint4 word;
   asm volatile("ld.global.L1::no_allocate.L2::256B.v4.u32 {%0, %1, %2, %3}, [%4];"

@@ -141,8 +141,8 @@ std::uint64_t CudaBackend::available_bytes() const {
 
 // An error that stays with the device comes back from every call, this one too.
 bool CudaBackend::is_lost() {
-  const bool fails = cudaSetDevice(context_.device()) != cudaSuccess ||
-                     cudaStreamSynchronize(context_.stream()) != cudaSuccess;
+  const bool fails =
+      cudaSetDevice(context_.device()) != cudaSuccess || cudaStreamSynchronize(context_.stream()) != cudaSuccess;
   cudaGetLastError();
   return fails;
 }

@@ -10,7 +10,8 @@ namespace {
 // ---- device ---------------------------------------------------------------------------------------------------------
 
 constexpr int kThreads = 1024;
-constexpr int kLoads = 16;  // of a thread under way at a time: one after the other their latency would be all of the time
+// Of a thread under way at a time: one after the other their latency would be all of the time.
+constexpr int kLoads = 16;
 
 struct SoftmaxSum {
   float largest, total;
