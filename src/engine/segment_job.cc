@@ -7,6 +7,7 @@
 
 #include "audio/energy_split.h"
 #include "engine/answer_segment.h"
+#include "engine/run_prompt.h"
 #include "engine/segmenter.h"
 #include "qasr/audio.h"
 #include "text/asr_output.h"
@@ -69,18 +70,11 @@ void SegmentJob::begin_part(Part& part) {
   part.run = std::make_unique<DecodeRun>(chooser_for(part), RepetitionGuard(settings.guards, duration_s));
   DecodeRun& run = *part.run;
   run.samples = samples;
-  run.padding = settings.short_clip_padding;
-  run.prompt = model_.prompt().build(settings.system_text, settings.forced_language, n_audio_tokens);
-  run.n_audio_tokens = static_cast<std::size_t>(n_audio_tokens);
-  const auto audio_begin = std::find(run.prompt.begin(), run.prompt.end(), model_.config().audio_token_id);
-  run.n_prefix = static_cast<std::size_t>(audio_begin - run.prompt.begin());
-  run.max_tokens =
-      answer_budget(model_.config().text, pool_positions_, run.prompt.size(), duration_s, settings.max_tokens);
+  set_prompt(run, {model_, pool_positions_, settings}, settings.system_text, n_audio_tokens, duration_s);
   run.wants_log_probs = settings.wants_log_probs || part.level > Level::kAsked;
   run.priority = request_->priority();
   run.order = order_;
   run.listener = this;
-  run.timings.n_prompt_tokens = static_cast<int>(run.prompt.size());
   new_runs_.push_back(&run);
 }
 

@@ -4,10 +4,12 @@
 #include <utility>
 
 #include "audio/energy_split.h"
+#include "engine/run_prompt.h"
 #include "engine/stopwatch.h"
 #include "engine/stream_job.h"
 
 namespace qasr {
+
 // Null: there is nothing to transcribe in it.
 DecodeRun* StreamJob::begin_step(std::uint64_t end, Goal goal) {
   OpenSegment& segment = *segment_;
@@ -41,13 +43,8 @@ void StreamJob::fill_run(std::span<const float> samples, double duration_s) {
   DecodeRun& run = *segment.run;
   const int n_audio_tokens = model_.encoder().n_audio_tokens(model_.log_mel().n_frames(samples.size()));
   run.live = &segment.audio;
-  run.padding = settings.short_clip_padding;
-  run.prompt = model_.prompt().build(segment.system_text, settings.forced_language, n_audio_tokens);
-  run.n_audio_tokens = static_cast<std::size_t>(n_audio_tokens);
-  const auto audio_begin = std::find(run.prompt.begin(), run.prompt.end(), model_.config().audio_token_id);
-  run.n_prefix = static_cast<std::size_t>(audio_begin - run.prompt.begin());
-  run.max_tokens =
-      answer_budget(model_.config().text, pool_positions_, run.prompt.size(), duration_s, settings.max_tokens);
+  run.timings = {};
+  set_prompt(run, {model_, pool_positions_, settings}, segment.system_text, n_audio_tokens, duration_s);
   run.wants_log_probs = true;
   run.priority = Priority::kLive;
   run.order = order_;
@@ -56,8 +53,6 @@ void StreamJob::fill_run(std::span<const float> samples, double duration_s) {
   run.error.reset();
   run.n_foreseen = 0;
   run.scripted_tokens = static_cast<std::size_t>(std::ceil(duration_s * state_->settings().scripted_tokens_per_s));
-  run.timings = {};
-  run.timings.n_prompt_tokens = static_cast<int>(run.prompt.size());
 
   const auto n_forced = static_cast<std::ptrdiff_t>(segment.tracker.n_committed());
   const LiveAnswer& answer = segment.answer;
