@@ -127,7 +127,7 @@ void StreamState::reset() {
     if (status_ != RequestStatus::kRunning || input_closed_) return;
     std::erase_if(inputs_, [](const StreamInput& input) { return input.kind == StreamInput::Kind::kSamples; });
     inputs_.push_back({.kind = StreamInput::Kind::kReset, .n_dropped = n_buffered_});
-    n_buffered_ = 0;
+    n_buffered_ = n_taken_ = 0;
     changed_.notify_all();
   }
   observer_.on_change();
@@ -209,13 +209,18 @@ std::optional<StreamInput> StreamState::take(std::size_t max_samples) {
   if (events_.size() >= settings_.max_events) return std::nullopt;
   StreamInput& front = inputs_.front();
   StreamInput input{.kind = front.kind, .n_dropped = front.n_dropped};
-  if (front.kind == StreamInput::Kind::kSamples && front.samples.size() > max_samples) {
-    const auto end = front.samples.begin() + static_cast<std::ptrdiff_t>(max_samples);
-    input.samples.assign(front.samples.begin(), end);
-    front.samples.erase(front.samples.begin(), end);
-  } else {
-    input.samples = std::move(front.samples);
+  if (front.kind == StreamInput::Kind::kSamples) {
+    const auto begin = front.samples.begin() + static_cast<std::ptrdiff_t>(n_taken_);
+    const std::size_t n = std::min(max_samples, front.samples.size() - n_taken_);
+    input.samples.assign(begin, begin + static_cast<std::ptrdiff_t>(n));
+    n_taken_ += n;
+  }
+  if (n_taken_ == front.samples.size()) {
     inputs_.pop_front();
+    n_taken_ = 0;
+  } else if (2 * n_taken_ >= front.samples.size()) {  // not for every piece: it moves what is left
+    front.samples.erase(front.samples.begin(), front.samples.begin() + static_cast<std::ptrdiff_t>(n_taken_));
+    n_taken_ = 0;
   }
   n_buffered_ -= input.samples.size();
   changed_.notify_all();

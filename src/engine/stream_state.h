@@ -101,7 +101,8 @@ class StreamState {
   mutable Mutex mutex_;
   CondVar changed_;
   std::deque<StreamInput> inputs_ QASR_GUARDED_BY(mutex_);
-  std::size_t n_buffered_ QASR_GUARDED_BY(mutex_) = 0;  // samples in inputs_
+  std::size_t n_buffered_ QASR_GUARDED_BY(mutex_) = 0;  // samples in inputs_ that are not taken
+  std::size_t n_taken_ QASR_GUARDED_BY(mutex_) = 0;     // of the first input's samples; erased now and then
   std::deque<StreamEvent> events_ QASR_GUARDED_BY(mutex_);
   RequestStatus status_ QASR_GUARDED_BY(mutex_) = RequestStatus::kRunning;
   bool input_closed_ QASR_GUARDED_BY(mutex_) = false;
