@@ -4,8 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
-#include "exit_code.h"
 #include "event_output.h"
+#include "exit_code.h"
 #include "transcribe.h"
 
 namespace qasr::app {

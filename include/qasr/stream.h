@@ -149,9 +149,8 @@ class QASR_API Stream {
   ///
   /// @param samples  mono PCM, f32 at sample_rate; values outside [-1, 1] are set to its ends
   /// @return false if the stream was cancelled or has failed, perhaps while this waited: stop pushing
-  /// @throws Error   kInvalidArgument: a sample is not finite (nothing was added, the stream goes on), close() was
-  /// called,
-  ///                 or this is a callback
+  /// @throws Error   kInvalidArgument: a sample is not finite (nothing was added, the stream goes on); close() was
+  ///                 called; or this is a callback
   bool push(std::span<const float> samples);
   /// The same; `sample_rate` must be the stream's.
   /// @throws Error kInvalidArgument  it is not: a stream has one rate

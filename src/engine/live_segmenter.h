@@ -2,9 +2,8 @@
 // other must be right:
 //
 //   level   a frame of 10 ms is active if it stands out from a noise floor: known at once. Opens segments, ends them.
-//   voice   VoiceActivity, which knows speech from music and machines, but 1.75 s later. Drops segments without a
-//   voice,
-//           ends segments that go on as noise, opens segments for speech that the level missed.
+//   voice   VoiceActivity, which knows speech from music and machines, but 1.75 s later (in doubt 4.75 s). Drops
+//           segments without a voice, ends those that go on as noise, opens some for speech that the level missed.
 //
 // Marks depend on the samples alone, not on how they were spread over calls nor on what the model answers.
 #pragma once
