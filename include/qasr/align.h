@@ -60,8 +60,8 @@ QASR_API std::vector<TextWord> split_words(std::string_view text, const WordOpti
 QASR_API bool is_aligner_language(std::string_view name_or_code) noexcept;
 
 struct AlignOptions {
-  /// "auto" (unknown), an English language name or an ISO code. It chooses how the text is divided into words; the model
-  /// does not see it.
+  /// "auto" (unknown), an English language name or an ISO code. It chooses how the text is divided into words; the
+  /// model does not see it.
   std::string language = "auto";
   TimeCorrection times = TimeCorrection::kRepaired;
   CombiningMarks marks = CombiningMarks::kAuto;
@@ -79,13 +79,13 @@ struct AlignItem {
 };
 
 struct Alignment {
-  std::vector<Word> words;    ///< in order; every word of the text, none twice
-  double confidence = 0;      ///< mean over the words; 0 without words
-  std::string language;       ///< English name; "" if unknown
+  std::vector<Word> words;  ///< in order; every word of the text, none twice
+  double confidence = 0;    ///< mean over the words; 0 without words
+  std::string language;     ///< English name; "" if unknown
   double duration_s = 0;
-  int n_pieces = 0;           ///< that the recording was aligned in
+  int n_pieces = 0;                   ///< that the recording was aligned in
   std::vector<std::string> warnings;  ///< one sentence each: text and audio do not match, too many words, language, ...
-  Timings timings;            ///< generated_tokens counts classified slots, two per word
+  Timings timings;                    ///< generated_tokens counts classified slots, two per word
 };
 
 /// A forced aligner placed on a backend. Immutable; any number of threads may call one at a time or together.
