@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audio/energy_split.h"
 #include "base/stopwatch.h"
 #include "qasr/audio.h"
 
@@ -45,7 +46,6 @@ void ForcedAligner::encode(std::span<const AlignPiece> pieces, AlignWorkspace& w
   const Stopwatch encoder_stopwatch;
   model_.encoder().forward(features, ShortClipPadding::kOfficial, workspace.encoder, workspace.audio);
   timings.audio_encoding_ms += encoder_stopwatch.ms();
-  for (const AudioFeatures& recording : features) timings.n_frames += recording.n_frames;
 }
 
 void ForcedAligner::make_pool(std::int64_t n_positions, AlignWorkspace& workspace) const {
@@ -77,9 +77,6 @@ std::vector<SlotScores> ForcedAligner::classify(std::span<const AlignPiece> piec
     scores.push_back(empty_scores(piece));
     const auto n_ids = static_cast<std::int64_t>(prompts.back().ids.size());
     n_pool_positions += std::int64_t{KvPool::pages_for(n_ids)} * KvPool::kPageTokens;
-    timings.n_prompt_tokens += static_cast<int>(n_ids);
-    timings.n_generated_tokens += static_cast<int>(prompts.back().slots.size());
-    timings.n_audio_tokens += n_audio_tokens(piece);
   }
   make_pool(n_pool_positions, workspace);
 

@@ -36,23 +36,20 @@ struct AlignPiece {
 
 class ForcedAligner {
  public:
-  /// Shorter pieces are padded with zeros, as the official package does.
-  static constexpr std::size_t kMinPieceSamples = 8000;
-
   /// Borrows both.
   ForcedAligner(Backend& backend, const Model& model, DType kv_dtype)
       : backend_(backend), model_(model), kv_dtype_(kv_dtype) {}
 
+  int n_audio_tokens(const AlignPiece& piece) const;
   /// Positions of the decoder that a piece takes.
   std::int64_t n_positions(const AlignPiece& piece) const;
 
   /// Scores of every piece. All are in memory together: the caller bounds the sum of n_positions.
-  ///   timings  of all pieces together are added to it
+  ///   timings  milliseconds of all pieces together are added to it
   std::vector<SlotScores> classify(std::span<const AlignPiece> pieces, AlignWorkspace& workspace,
                                    Timings& timings) const;
 
  private:
-  int n_audio_tokens(const AlignPiece& piece) const;
   void encode(std::span<const AlignPiece> pieces, AlignWorkspace& workspace, Timings& timings) const;
   void make_pool(std::int64_t n_positions, AlignWorkspace& workspace) const;
   SlotScores empty_scores(const AlignPiece& piece) const;
