@@ -14,6 +14,7 @@ namespace {
 constexpr double kCertain = 0.3;        // confidence from which a word counts as found
 constexpr double kMissCost = 0.5;       // what a word that was not found counts against one that was
 constexpr double kLeastFound = 3;       // such words, net, before a piece is believed
+constexpr double kExpectedS = 2;        // how soon after the words before it a word is expected
 constexpr double kGuardS = 0.5;         // words that end this close to a cut may be cut
 constexpr double kLastPart = 0.75;      // of the words found: pauses are looked for behind it
 constexpr double kLongestLeadS = 0.3;   // silence taken along in front of the next piece's first word
@@ -33,9 +34,12 @@ std::string sentence(const char* pattern, Values... values) {
   return text;
 }
 
-// How many words from the first on were found: where found words outnumber others the most. 0 if that is too few.
-std::size_t count_found(const std::vector<WordTime>& words, double latest_end_s) {
-  const double least = std::min(kLeastFound, static_cast<double>(words.size()));
+// How many words from the first on were found: where found words outnumber others the most. 0 if that is too few; one
+// is enough where it is expected.
+//   goes_on  the words before the first were found where the piece begins
+std::size_t count_found(const std::vector<WordTime>& words, double latest_end_s, bool goes_on) {
+  const bool is_expected = goes_on && words.front().start_s < kExpectedS;
+  const double least = is_expected ? 1 : std::min(kLeastFound, static_cast<double>(words.size()));
   double balance = 0, most = least - 1e-9;
   std::size_t count = 0;
   for (std::size_t word = 0; word < words.size(); ++word) {
@@ -108,7 +112,7 @@ void AlignTask::accept(const SlotScores& scores) {
   const bool is_last = is_last_piece();
   const std::span<const int> letters = std::span(letters_).subspan(piece_.first_word, piece_.n_words);
   const std::vector<WordTime> found = repaired_times(scores, piece_.n_words, letters, piece_s);
-  const std::size_t n_found = count_found(found, is_last ? piece_s : piece_s - kGuardS);
+  const std::size_t n_found = count_found(found, is_last ? piece_s : piece_s - kGuardS, lost_at_s_ < 0);
   const bool are_all = n_found == piece_.n_words && next_word_ + n_found == words_.size();
   if (n_found > 0 && lost_at_s_ >= 0) {
     result_.warnings.push_back(

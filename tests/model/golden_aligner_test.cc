@@ -1,6 +1,6 @@
 // Three tiny forced aligners with synthetic weights (one with outlier channels) against Hugging Face transformers'
-// Qwen3ASRForTokenClassification: logits and classes of every slot; batches of mixed lengths against single runs. Golden
-// data: tests/golden/aligner, written by tools/golden/export_aligner.py.
+// Qwen3ASRForTokenClassification: logits and classes of every slot; batches of mixed lengths against single runs.
+// Golden data: tests/golden/aligner, written by tools/golden/export_aligner.py.
 #include <gtest/gtest.h>
 
 #include <tuple>
@@ -25,10 +25,9 @@ class GoldenAligner : public ::testing::TestWithParam<std::tuple<std::string, st
     model_ = std::make_unique<BareModel>(*files_, *backend_);
     for (std::size_t item = 0; item < golden_->n_frames.size(); ++item) {
       const int n_mels = model_->config.audio.n_mels, n_frames = golden_->n_frames[item];
-      items_.push_back({.features = {.n_mels = n_mels,
-                                     .n_frames = n_frames,
-                                     .values = synthetic_log_mel(n_mels, n_frames)},
-                        .ids = golden_->ids(item)});
+      items_.push_back(
+          {.features = {.n_mels = n_mels, .n_frames = n_frames, .values = synthetic_log_mel(n_mels, n_frames)},
+           .ids = golden_->ids(item)});
     }
   }
   std::vector<SlotLogits> classify(std::span<const AlignerItem> items) {
@@ -47,7 +46,8 @@ TEST_P(GoldenAligner, LogitsAndClasses) {
   ASSERT_EQ(found.size(), 4u);
   for (std::size_t item = 0; item < found.size(); ++item) {
     const std::vector<float>& expected = golden_->arrays.floats(AlignerGolden::key(item, "logits"));
-    expect_within("aligner logits", relative_error(found[item].logits, expected), kLogitsTol, "item " + std::to_string(item));
+    expect_within("aligner logits", relative_error(found[item].logits, expected), kLogitsTol,
+                  "item " + std::to_string(item));
     EXPECT_EQ(found[item].classes, golden_->arrays.ints(AlignerGolden::key(item, "classes"))) << "item " << item;
     const auto n_classes = static_cast<std::size_t>(model_->config.n_classes);
     for (std::size_t slot = 0; slot < found[item].classes.size(); ++slot) {
@@ -64,12 +64,11 @@ TEST_P(GoldenAligner, BatchEqualsSingleRuns) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GoldenAligner,
-                         ::testing::Combine(::testing::Values("tiny_aligner_a", "tiny_aligner_b", "tiny_aligner_c-spiky"),
-                                            ::testing::ValuesIn(backend_names())),
-                         [](const auto& test) {
-                           return test_name(std::get<0>(test.param) + "_" + std::get<1>(test.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All, GoldenAligner,
+    ::testing::Combine(::testing::Values("tiny_aligner_a", "tiny_aligner_b", "tiny_aligner_c-spiky"),
+                       ::testing::ValuesIn(backend_names())),
+    [](const auto& test) { return test_name(std::get<0>(test.param) + "_" + std::get<1>(test.param)); });
 
 }  // namespace
 }  // namespace qasr::testing
