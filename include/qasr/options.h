@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "qasr/export.h"
 
 namespace qasr {
+
+class Aligner;
 
 /// How weight matrices are held in memory. Norms, biases and the first convolution are always exact.
 enum class WeightFormat {
@@ -135,6 +138,8 @@ struct TranscribeOptions {
   ShortClipPadding short_clip_padding = ShortClipPadding::kOfficial;
   SamplingOptions sampling{};
   GuardOptions guards{};
+  /// Gives every word times of its own (Segment::words), with this forced aligner; qasr/align.h. Null: no word times.
+  std::shared_ptr<const Aligner> aligner{};
   /// Receives text as it is decoded, in whole UTF-8 characters; concatenated, the pieces are `Transcript::text`
   /// unless the clean-up of repetitions or the recovery from a loop changed it. Called on the thread that called
   /// transcribe(). Session::transcribe only; a Request has callbacks of its own.

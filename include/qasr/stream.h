@@ -91,6 +91,8 @@ struct StreamOptions {
   int max_events = 1024;
   /// Token ids and log-probabilities in Segment::tokens.
   bool keep_tokens = true;
+  /// As TranscribeOptions::aligner: the segment of kSegmentEnd has words with times.
+  std::shared_ptr<const Aligner> aligner{};
 
   /// Called for every event instead of the queue, on the engine's scheduler thread: be quick. It may call try_push,
   /// flush, close, reset and cancel of any stream; not push, wait, nor the destructor of this one. If it throws, the

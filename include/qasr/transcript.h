@@ -16,6 +16,7 @@ struct Timings {
   double audio_encoding_ms = 0;   ///< audio encoder and projector
   double text_generation_ms = 0;  ///< prefill and decode steps
   double prefill_ms = 0;          ///< part of text_generation_ms
+  double alignment_ms = 0;        ///< word times
   int n_frames = 0;               ///< log-mel frames (10 ms each)
   int n_audio_tokens = 0;         ///< rows the encoder produced
   int n_prompt_tokens = 0;        ///< rows prefilled, audio tokens included
@@ -26,6 +27,7 @@ struct Timings {
     audio_encoding_ms += more.audio_encoding_ms;
     text_generation_ms += more.text_generation_ms;
     prefill_ms += more.prefill_ms;
+    alignment_ms += more.alignment_ms;
     n_frames += more.n_frames;
     n_audio_tokens += more.n_audio_tokens;
     n_prompt_tokens += more.n_prompt_tokens;
@@ -47,9 +49,10 @@ enum class NoteKind {
   kTruncated,            ///< the token limit ended the answer
   kRepetitionRecovered,  ///< the answer looped or ran on; transcribing again helped
   kRepetition,           ///< the answer looped or ran on; nothing helped, the text is what came before the loop
+  kWordTimes,            ///< the aligner doubts the times of words, or gave none
 };
 
-/// "repetition", "repetition_recovered", "no_speech", "truncated": for JSON.
+/// "repetition", "repetition_recovered", "no_speech", "truncated", "word_times": for JSON.
 QASR_API const char* note_name(NoteKind kind) noexcept;
 
 struct SegmentNote {

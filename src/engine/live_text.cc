@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 #include "engine/answer_segment.h"
+#include "engine/word_times.h"
 #include "qasr/formats.h"
 #include "text/asr_output.h"
 
@@ -82,7 +83,8 @@ void LiveText::show_partial(std::string_view text, double audio_end_s) {
   state_.emit(std::move(partial));
 }
 
-void LiveText::end_segment(const LiveAnswer& answer, double end_s, const Timings& timings) {
+void LiveText::end_segment(const LiveAnswer& answer, std::span<const float> samples, double end_s,
+                           const Timings& timings) {
   const std::string& forced = state_.settings().request.forced_language;
   const AsrOutput output = parse_asr_output(model_.tokenizer().decode(answer.ids), forced);
   language_ = output.language;
@@ -90,7 +92,11 @@ void LiveText::end_segment(const LiveAnswer& answer, double end_s, const Timings
   if (output.text.starts_with(segment_text_)) commit(output.text.substr(segment_text_.size()), end_s);
   if (segment_text_.empty()) return drop_segment();
   StreamEvent end = event(StreamEvent::Kind::kSegmentEnd, start_s_, end_s);
-  end.result = std::make_shared<const Segment>(make_segment(answer, end_s, timings));
+  Segment segment = make_segment(answer, end_s, timings);
+  if (const auto& aligner = state_.settings().request.aligner) {
+    set_word_times(*aligner, std::vector<SpokenSegment>{{&segment, samples}});
+  }
+  end.result = std::make_shared<const Segment>(std::move(segment));
   state_.emit(std::move(end));
   ++n_segments_;
   state_.add_segment();

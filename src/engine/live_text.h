@@ -30,7 +30,8 @@ class LiveText {
   /// The first n_committed tokens of the answer are committed, the others are the partial. audio_end_s: what was heard.
   void show(const LiveAnswer& answer, std::size_t n_committed, double audio_end_s);
   /// All of the answer is committed. Emits kSegmentEnd if there is text.
-  void end_segment(const LiveAnswer& answer, double end_s, const Timings& timings);
+  ///   samples  of the segment
+  void end_segment(const LiveAnswer& answer, std::span<const float> samples, double end_s, const Timings& timings);
   /// Withdraws the partial; the segment is over.
   void drop_segment();
 

@@ -46,7 +46,8 @@ RequestSettings resolve_settings(const TranscribeOptions& options) {
           .guards = options.guards,
           .max_tokens = options.max_tokens,
           .pad_short_clips = options.pad_short_clips,
-          .short_clip_padding = options.short_clip_padding};
+          .short_clip_padding = options.short_clip_padding,
+          .aligner = options.aligner};
 }
 
 double resolve_max_segment_s(double requested_s, const ModelConfig& config) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -19,6 +20,7 @@ struct RequestSettings {
   bool pad_short_clips = true;
   ShortClipPadding short_clip_padding = ShortClipPadding::kOfficial;
   bool wants_log_probs = true;
+  std::shared_ptr<const Aligner> aligner;
 };
 
 /// @throws Error kInvalidArgument  the message names the option, what it is and what was expected

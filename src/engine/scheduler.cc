@@ -1,10 +1,12 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <system_error>
 
 #include "engine/attempt.h"
+#include "engine/word_times.h"
 
 namespace qasr {
 namespace {
@@ -228,17 +230,33 @@ void Scheduler::handle_ended_runs() {
     job.on_run_end(*run, runner_);
     for (DecodeRun* more : job.take_new_runs()) enqueue(*more);
   }
-  for (std::size_t index = 0; index < jobs_.size();) {
-    if (!jobs_[index]->is_done()) {
-      ++index;
-      continue;
-    }
-    const std::unique_ptr<SegmentJob> job = std::move(jobs_[index]);
-    jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(index));
-    RequestState& request = job->request();
+  std::vector<std::unique_ptr<SegmentJob>> done;
+  for (std::unique_ptr<SegmentJob>& job : jobs_) {
+    if (job->is_done()) done.push_back(std::move(job));
+  }
+  std::erase(jobs_, nullptr);
+  deliver(done);
+}
+
+// Word times are computed here, between two steps: a segment's take about as long as one prefill.
+void Scheduler::deliver(std::span<const std::unique_ptr<SegmentJob>> done) {
+  if (done.empty()) return;
+  has_changed_ = true;  // perhaps that was the last segment, and there is room for another
+  std::vector<Segment> segments(done.size());
+  std::map<const Aligner*, std::vector<SpokenSegment>> spoken;
+  for (std::size_t i = 0; i < done.size(); ++i) {
+    RequestState& request = done[i]->request();
     --request.n_active;
-    if (request.status() == RequestStatus::kRunning) request.deliver(job->index(), job->duration_s(), job->finish());
-    has_changed_ = true;  // perhaps that was the last segment, and there is room for another
+    if (request.status() != RequestStatus::kRunning) continue;
+    segments[i] = done[i]->finish();
+    const Aligner* aligner = request.settings().aligner.get();
+    if (aligner != nullptr) spoken[aligner].push_back({&segments[i], done[i]->samples()});
+  }
+  for (const auto& [aligner, of_aligner] : spoken) set_word_times(*aligner, of_aligner);
+  for (std::size_t i = 0; i < done.size(); ++i) {
+    RequestState& request = done[i]->request();
+    if (request.status() != RequestStatus::kRunning) continue;
+    request.deliver(done[i]->index(), done[i]->duration_s(), std::move(segments[i]));
   }
 }
 

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -76,6 +77,7 @@ class Scheduler final : public RequestObserver {
   void enqueue(DecodeRun& run);
   void compute();
   void handle_ended_runs();
+  void deliver(std::span<const std::unique_ptr<SegmentJob>> done);
   void drop_ended_streams();
   void begin_steps();
   bool end_step(DecodeRun& run);

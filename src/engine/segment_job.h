@@ -43,6 +43,7 @@ class SegmentJob final : public TokenListener {
   /// The segment, when done.
   Segment finish();
   std::size_t index() const { return segment_.index; }
+  std::span<const float> samples() const { return segment_.samples; }
   double duration_s() const;
 
   void on_token(const DecodeRun& run) override;

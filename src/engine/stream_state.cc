@@ -74,6 +74,7 @@ StreamSettings resolve_stream_settings(const StreamOptions& options, double scri
   const int chunk_ms = options.chunk_ms > 0 ? options.chunk_ms : defaults.chunk_ms;
   settings.chunk_samples = static_cast<std::size_t>(chunk_ms) * kSampleRate / 1000;
   settings.request.wants_log_probs = options.keep_tokens;
+  settings.request.aligner = options.aligner;
   return settings;
 }
 

@@ -121,7 +121,9 @@ void StreamJob::show_answer() {
   OpenSegment& segment = *segment_;
   const double heard_s = static_cast<double>(segment.heard_end) / kSampleRate;
   if (goal_ == Goal::kFinal) {
-    text_.end_segment(segment.answer, heard_s, segment.timings);
+    const auto first = static_cast<std::size_t>(segment.begin - buffer_begin_);
+    const auto n_samples = static_cast<std::size_t>(segment.heard_end - segment.begin);
+    text_.end_segment(segment.answer, std::span(buffer_).subspan(first, n_samples), heard_s, segment.timings);
     state_->set_transcribed(heard_s);
     segment_.reset();
     return;

@@ -44,6 +44,8 @@ const char* note_name(NoteKind kind) noexcept {
       return "repetition_recovered";
     case NoteKind::kRepetition:
       return "repetition";
+    case NoteKind::kWordTimes:
+      return "word_times";
   }
   return "";
 }
