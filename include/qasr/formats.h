@@ -84,6 +84,9 @@ QASR_API bool is_complete(std::string_view content, OutputFormat format);
 /// yellow. Without tokens, the text as it is.
 QASR_API std::string color_by_confidence(const Segment& segment);
 
+/// The word as it stands in the text, without spaces and punctuation around it: "3.5", "don’t", "co-op".
+QASR_API std::string bare_word(const Word& word);
+
 /// Joins what is said in order of time; a space between segments where the scripts want one, and lines "[channel N]
 /// ..." if there are channels.
 QASR_API std::string plain_text(const Transcript& transcript);

@@ -34,6 +34,16 @@ bool needs_no_space(UChar32 c) {
 
 }  // namespace
 
+std::string bare_word(const Word& word) {
+  if (word.surface.empty()) return word.text;
+  const auto is_outside = [](UChar32 c) { return u_isUWhiteSpace(c) || u_ispunct(c); };
+  std::string_view text = word.surface;
+  const auto size = [](UChar32 c) { return static_cast<std::size_t>(c == 0xFFFD ? 1 : U8_LENGTH(c)); };
+  while (!text.empty() && is_outside(first_code_point(text))) text.remove_prefix(size(first_code_point(text)));
+  while (!text.empty() && is_outside(last_code_point(text))) text.remove_suffix(size(last_code_point(text)));
+  return text.empty() ? word.text : std::string(text);
+}
+
 const char* note_name(NoteKind kind) noexcept {
   switch (kind) {
     case NoteKind::kNoSpeech:

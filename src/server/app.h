@@ -30,6 +30,7 @@ struct ServedModel {
 struct AppOptions {
   std::vector<ServedModel> models;             ///< at least one; the first is Realtime's default
   std::map<std::string, std::string> aliases;  ///< another name -> name of a model
+  std::shared_ptr<const Aligner> aligner;      ///< word times for all models; null: requests for them are refused
   std::uint64_t max_upload_bytes = 0;
   double max_audio_s = 0;
   std::size_t max_queue = 0;  ///< uploads that wait for a worker

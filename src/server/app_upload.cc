@@ -87,6 +87,10 @@ void App::start(Form form, const Context& context) {
   TranscriptionParams params = parse_transcription_params(form.fields);
   const ServedModel& model = find_model(params.model);
   context->model = model.name;
+  if (params.words && options_.aligner == nullptr) {
+    throw ApiError(400, "word times need a forced aligner, which this server does not have (--aligner)",
+                   "timestamp_granularities", "unsupported_value");
+  }
   if (!form.file) throw ApiError(400, "you must provide a recording as a part named file", "file");
   if (form.file->size() == 0) throw ApiError(400, "the recording is empty", "file", "invalid_audio");
 
@@ -117,6 +121,7 @@ void App::start(Form form, const Context& context) {
   const auto timeout = std::chrono::milliseconds(static_cast<std::int64_t>(options_.timeout_s * 1000));
   const auto transcription = std::make_shared<Transcription>(
       TranscriptionJob{.engine = model.engine,
+                       .aligner = options_.aligner,
                        .params = std::move(params),
                        .form = std::move(form),
                        .max_audio_s = options_.max_audio_s,

@@ -19,6 +19,8 @@ constexpr const char* kUnnamed = "the recording";
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+bool cuts_subtitles(ResponseFormat format) { return format == ResponseFormat::kSrt || format == ResponseFormat::kVtt; }
+
 ApiError too_long(double max_audio_s) {
   return ApiError(400,
                   "the recording is longer than " + std::to_string(static_cast<long long>(max_audio_s)) +
@@ -119,6 +121,7 @@ RequestOptions Transcription::request_options() {
   options.transcribe.context = params.prompt;
   options.transcribe.hotwords = params.keywords;
   options.transcribe.sampling.temperature = params.temperature;
+  if (params.words || cuts_subtitles(params.format)) options.transcribe.aligner = job_.aligner;
   options.keep_tokens = params.logprobs || params.format == ResponseFormat::kVerboseJson;
   options.max_waiting_segments = 2;
   options.on_text = [this](const TextUpdate& update) { on_text(update); };

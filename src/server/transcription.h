@@ -33,6 +33,7 @@ struct TranscriptionReport {
 
 struct TranscriptionJob {
   std::shared_ptr<const Engine> engine;
+  std::shared_ptr<const Aligner> aligner;  ///< for params.words and for subtitles; null: none
   TranscriptionParams params;
   Form form;
   double max_audio_s = 0;

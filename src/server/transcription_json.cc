@@ -48,17 +48,33 @@ ordered_json segment_json(const Segment& segment, std::size_t index) {
           {"no_speech_prob", segment.has_note(NoteKind::kNoSpeech) ? 1.0 : 0.0}};
 }
 
-ordered_json verbose_json(const Transcript& transcript) {
+ordered_json words_json(const Transcript& transcript) {
+  ordered_json words = ordered_json::array();
+  for (const Segment& segment : transcript.segments) {
+    for (const Word& word : segment.words) {
+      words.push_back({{"word", bare_word(word)}, {"start", seconds(word.start_s)}, {"end", seconds(word.end_s)}});
+    }
+  }
+  return words;
+}
+
+ordered_json segments_json(const Transcript& transcript) {
   ordered_json segments = ordered_json::array();
   for (std::size_t index = 0; index < transcript.segments.size(); ++index) {
     segments.push_back(segment_json(transcript.segments[index], index));
   }
-  return {{"task", "transcribe"},
-          {"language", lower_case(transcript.language)},
-          {"duration", seconds(transcript.duration_s)},
-          {"text", transcript.text},
-          {"segments", std::move(segments)},
-          {"usage", duration_usage(transcript.duration_s)}};
+  return segments;
+}
+
+ordered_json verbose_json(const Transcript& transcript, const TranscriptionParams& params) {
+  ordered_json json = {{"task", "transcribe"},
+                       {"language", lower_case(transcript.language)},
+                       {"duration", seconds(transcript.duration_s)},
+                       {"text", transcript.text}};
+  if (params.segments) json["segments"] = segments_json(transcript);
+  if (params.words) json["words"] = words_json(transcript);
+  json["usage"] = duration_usage(transcript.duration_s);
+  return json;
 }
 
 ordered_json plain_json(const Transcript& transcript, bool with_logprobs) {
@@ -120,7 +136,7 @@ Response transcription_response(const Transcript& transcript, const Transcriptio
     case ResponseFormat::kJson:
       return {.body = json_text(plain_json(transcript, params.logprobs))};
     case ResponseFormat::kVerboseJson:
-      return {.body = json_text(verbose_json(transcript))};
+      return {.body = json_text(verbose_json(transcript, params))};
     case ResponseFormat::kText:
       return {.content_type = "text/plain; charset=utf-8", .body = transcript.text + "\n"};
     case ResponseFormat::kSrt:

@@ -150,11 +150,15 @@ void resolve_granularities(Fields& fields) {
   if (fields.granularities.empty()) return;
   const std::string param = "timestamp_granularities";
   if (fields.params.format != ResponseFormat::kVerboseJson) refuse("needs response_format verbose_json", param);
+  fields.params.segments = false;
   for (const std::string& granularity : fields.granularities) {
     if (granularity == "word") {
-      refuse("word times need a forced aligner, which this server does not have", param, "unsupported_value");
+      fields.params.words = true;
+    } else if (granularity == "segment") {
+      fields.params.segments = true;
+    } else {
+      refuse("found '" + granularity + "', expected segment or word", param);
     }
-    if (granularity != "segment") refuse("found '" + granularity + "', expected segment or word", param);
   }
 }
 

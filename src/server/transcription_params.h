@@ -21,6 +21,8 @@ struct TranscriptionParams {
   double temperature = 0;
   bool logprobs = false;
   bool stream = false;
+  bool words = false;     ///< of timestamp_granularities: words with times
+  bool segments = true;   ///< ... and segments; both only in verbose_json
   std::optional<double> max_pause_s;  ///< of chunking_strategy: a segment ends after such a silence
 };
 
