@@ -44,13 +44,14 @@ void print_error(std::string_view message) {
 
 std::string timing_table(const Transcript& transcript, double model_load_ms, double audio_decode_ms) {
   const Timings& t = transcript.timings;
-  const double total_ms = t.preprocessing_ms + t.audio_encoding_ms + t.text_generation_ms;
+  const double total_ms = t.preprocessing_ms + t.audio_encoding_ms + t.text_generation_ms + t.alignment_ms;
   // Each segment's first token is the result of its prefill, so decode steps are one fewer than tokens.
   const double decode_ms = t.text_generation_ms - t.prefill_ms;
   const double decode_steps = t.n_generated_tokens - static_cast<double>(transcript.segments.size());
   std::string table = stage_row("preprocessing", t.preprocessing_ms, total_ms);
   table += stage_row("audio encoding", t.audio_encoding_ms, total_ms);
   table += stage_row("text generation", t.text_generation_ms, total_ms);
+  if (t.alignment_ms > 0) table += stage_row("word times", t.alignment_ms, total_ms);
   table += stage_row("total", total_ms, total_ms);
   table += format("  prefill %.1f ms for %d prompt tokens, %d of them audio (%d frames)\n", t.prefill_ms,
                   t.n_prompt_tokens, t.n_audio_tokens, t.n_frames);

@@ -20,6 +20,7 @@ ordered_json timings_json(const Timings& timings) {
           {"audio_encoding_ms", timings.audio_encoding_ms},
           {"text_generation_ms", timings.text_generation_ms},
           {"prefill_ms", timings.prefill_ms},
+          {"alignment_ms", timings.alignment_ms},
           {"frames", timings.n_frames},
           {"audio_tokens", timings.n_audio_tokens},
           {"prompt_tokens", timings.n_prompt_tokens},
