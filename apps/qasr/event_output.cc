@@ -107,6 +107,19 @@ std::string time_stamp(double seconds, char decimal_mark) {
   return text;
 }
 
+nlohmann::ordered_json words_json(const std::vector<Word>& words) {
+  const auto ms = [](double seconds) { return std::round(seconds * 1000) / 1000; };
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const Word& word : words) {
+    json.push_back({{"word", bare_word(word)},
+                    {"surface", word.surface},
+                    {"start_s", ms(word.start_s)},
+                    {"end_s", ms(word.end_s)},
+                    {"confidence", std::round(word.confidence * 1e4) / 1e4}});
+  }
+  return json;
+}
+
 }  // namespace
 
 std::unique_ptr<EventOutput> make_event_output(LiveFormat format) {
@@ -146,6 +159,7 @@ std::string event_json(const StreamEvent& event) {
       notes.push_back({{"kind", note_name(note.kind)}, {"message", note.message}});
     }
     line["notes"] = notes;
+    if (!event.result->words.empty()) line["words"] = words_json(event.result->words);
   }
   if (has_text || event.kind == Kind::kSegmentEnd) line["language"] = event.language;
   if (event.kind == Kind::kError) line["message"] = event.error->what();
