@@ -12,6 +12,7 @@
 #include "output.h"
 #include "server/api_keys.h"
 #include "server/server.h"
+#include "word_options.h"
 
 namespace qasr::app {
 namespace {
@@ -127,6 +128,12 @@ void add_model_options(CLI::App& command, ServeArguments& arguments) {
       ->allow_extra_args(false)
       ->type_name("MODEL")
       ->group(kModels);
+  add_word_options(command, arguments.machine);
+  command.remove_option(command.get_option("--words"));  // requests ask for them
+  command.get_option("--aligner")
+      ->description("A forced aligner for word times of all models; default: none, the built-in one for the "
+                    "demonstration model")
+      ->group(kModels);
   command.add_option("--alias", arguments.aliases, "Another name of a model, ALIAS=NAME; several")
       ->delimiter(',')
       ->allow_extra_args(false)
@@ -184,6 +191,7 @@ std::vector<server::ServedModel> open_models(const ServeArguments& arguments) {
 server::ServerOptions server_options(const ServeArguments& arguments) {
   server::ServerOptions options;
   options.app.models = open_models(arguments);
+  if (arguments.models.empty() || wants_words(arguments.machine)) options.app.aligner = open_aligner(arguments.machine);
   for (const std::string& argument : arguments.aliases) {
     const auto [alias, name] = split_pair(argument);
     if (alias.empty()) refuse("--alias: found '" + argument + "', expected ALIAS=NAME");

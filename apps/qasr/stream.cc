@@ -15,6 +15,7 @@
 #include "microphone.h"
 #include "output.h"
 #include "sound_source.h"
+#include "word_options.h"
 
 namespace qasr::app {
 namespace {
@@ -102,7 +103,9 @@ ExitCode run_stream(const StreamArguments& arguments) {
   const std::unique_ptr<SoundSource> source = open_source(arguments);
   if (arguments.file.empty() && !arguments.common.quiet) print_error("listening; Ctrl-C ends");
   const std::unique_ptr<EventOutput> output = make_event_output(live_format(arguments));
-  Stream stream(engine, stream_options(arguments, source->sample_rate()));
+  StreamOptions options = stream_options(arguments, source->sample_rate());
+  if (wants_words(arguments.common)) options.aligner = open_aligner(arguments.common);
+  Stream stream(engine, std::move(options));
 
   std::optional<Error> stream_error, source_error;
   {

@@ -2,6 +2,7 @@
 #include <map>
 
 #include "stream.h"
+#include "word_options.h"
 
 namespace qasr::app {
 namespace {
@@ -42,6 +43,9 @@ void check_arguments(const StreamArguments& arguments, const CLI::App& command) 
     refuse("--realtime is for files; a microphone and standard input have a pace of their own");
   }
   if (given("--microphone") && !arguments.file.empty()) refuse("--microphone is a source; leave out FILE");
+  if (wants_words(arguments.common) && live_format(arguments) == LiveFormat::kText) {
+    refuse("--words and --aligner are for formats that show words; add --jsonl, or -f srt or vtt");
+  }
   if (given("--agreement") && arguments.commit != "agreement") refuse("--agreement needs --commit agreement");
 }
 
@@ -134,6 +138,7 @@ CLI::App* add_stream(CLI::App& app, StreamArguments& arguments) {
   add_sound_options(*command, arguments);
   add_live_options(*command, arguments);
   add_language_options(*command, arguments.common);
+  add_word_options(*command, arguments.common);
   add_machine_options(*command, arguments.common);
   command->footer(kExamples);
   command->callback([&arguments, command] { check_arguments(arguments, *command); });

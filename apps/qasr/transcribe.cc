@@ -22,6 +22,7 @@
 #include "output.h"
 #include "output_files.h"
 #include "progress.h"
+#include "word_options.h"
 
 namespace qasr::app {
 namespace {
@@ -175,6 +176,7 @@ ExitCode Run::execute() {
     model_load_ms_ = 1000 * seconds_since(loading);
     options_ = job_options(arguments_, engine_->info().recommended_max_segment_s);
     if (options_.model.empty()) options_.model = kDemoModelName;
+    if (wants_words(arguments_)) options_.request.transcribe.aligner = open_aligner(arguments_);
     // Each recording keeps a segment and what waits to be transcribed in memory: many share what one may have.
     const std::size_t batch = arguments_.batch > 0 ? static_cast<std::size_t>(arguments_.batch) : kDefaultJobs;
     max_jobs_ = std::clamp<std::size_t>(batch, 1, std::min<std::size_t>(entries_.size(), 64));

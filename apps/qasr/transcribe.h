@@ -19,6 +19,7 @@ struct TranscribeArguments {
   std::string language = "auto";
   std::string context, hotwords;
   std::string cache_dir;  ///< empty: no cache of packed weights
+  std::string aligner;    ///< empty: word_options.h
   std::string weights = "auto", kv_cache = "auto", backend, device = "auto";
   std::string output_dir;            ///< empty: standard output
   std::vector<std::string> formats;  ///< empty: txt
@@ -30,7 +31,7 @@ struct TranscribeArguments {
   int n_threads = 0, max_tokens = 0, batch = 0;
   double max_segment_s = 0, segment_s = 20;
   bool json = false, timings = false, quiet = false, no_pad = false, split_channels = false, colors = false;
-  bool resume = false, strict = false, no_guards = false;
+  bool resume = false, strict = false, no_guards = false, words = false;
 };
 
 CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments);

@@ -128,4 +128,8 @@ class QASR_API Aligner {
   std::unique_ptr<Impl> impl_;
 };
 
+/// As a transcript of one segment, for the writers of qasr/formats.h.
+/// @param text  that was aligned
+QASR_API Transcript to_transcript(const Alignment& alignment, std::string_view text);
+
 }  // namespace qasr

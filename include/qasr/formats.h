@@ -22,9 +22,10 @@ enum class OutputFormat {
   kTsv,        ///< tsv: start and end in milliseconds, text
   kLrc,        ///< lrc: lyrics, a time before each line
   kCsv,        ///< csv (RFC 4180): start and end in seconds, channel, language, confidence, text
+  kTextGrid,   ///< textgrid: tiers of segments and words for Praat
 };
 
-/// "txt" "srt" "vtt" "json" "jsonl" "tsv" "lrc" "csv": names on the command line and file extensions.
+/// "txt" "srt" "vtt" "json" "jsonl" "tsv" "lrc" "csv" "textgrid": names on the command line and file extensions.
 QASR_API std::span<const std::string_view> output_format_names() noexcept;
 QASR_API std::optional<OutputFormat> find_output_format(std::string_view name) noexcept;
 QASR_API std::string_view output_format_name(OutputFormat format) noexcept;
@@ -36,6 +37,13 @@ struct SubtitleOptions {
   double max_columns_per_s = 20;  ///< reading speed: cues that are faster stay longer where there is room behind them
   double min_duration_s = 1;      ///< the same for cues that are shorter
   double max_duration_s = 7;
+  bool tag_words = false;  ///< vtt: a time before each word, where words have times; players show the text so far
+};
+
+/// Where a word begins in a Cue, and when.
+struct CueWord {
+  std::size_t line = 0, byte = 0;
+  double start_s = 0;
 };
 
 /// One subtitle: when it is shown, and its lines.
@@ -45,6 +53,7 @@ struct Cue {
   std::vector<std::string> lines;
   int channel = -1;  ///< as Segment::channel
   bool right_to_left = false;
+  std::vector<CueWord> words{};  ///< in order; empty unless the segment's words have times
 };
 
 /// Cuts the text of the segments at permitted line breaks (Unicode annex 14, with dictionaries for Thai and the like),
@@ -57,6 +66,7 @@ QASR_API std::vector<Cue> make_cues(const Transcript& transcript, const Subtitle
 struct RecordingInfo {
   std::string file;   ///< name; ill-formed UTF-8 is replaced in JSON
   std::string model;  ///< directory or name of the checkpoint
+  std::string task = "transcribe";  ///< or "align": in JSON
 };
 
 /// Takes a text piece by piece.

@@ -14,8 +14,15 @@ AlignPromptBuilder::AlignPromptBuilder(const Tokenizer& tokenizer, const ModelCo
       audio_start_(require_token(tokenizer, "<|audio_start|>", kUser, where)),
       audio_end_(require_token(tokenizer, "<|audio_end|>", kUser, where)),
       audio_pad_(require_token(tokenizer, "<|audio_pad|>", kUser, where)),
-      timestamp_(require_token(tokenizer, "<timestamp>", kUser, where)) {
+      timestamp_(tokenizer.token_id("<timestamp>")) {
   require_id("<|audio_pad|>", audio_pad_, "audio_token_id", config.audio_token_id, where);
+  if (timestamp_ < 0) timestamp_ = config.timestamp_token_id;  // nobody writes it, so a tokenizer may do without
+  if (timestamp_ < 0) {
+    throw Error(ErrorCode::kModel,
+                "aligner: the tokenizer has no token <timestamp> and config.json no "
+                "timestamp_token_id, expected one of them, in " +
+                    where);
+  }
   if (config.timestamp_token_id >= 0) {
     require_id("<timestamp>", timestamp_, "timestamp_token_id", config.timestamp_token_id, where);
   }

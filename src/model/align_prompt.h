@@ -23,7 +23,9 @@ struct AlignPrompt {
 
 class AlignPromptBuilder {
  public:
-  /// @throws Error kModel  the tokenizer lacks a control token, or one has another id than config.json says
+  /// @throws Error kModel  the tokenizer lacks a control token, or one has another id than config.json says.
+  /// <timestamp> may be
+  ///                       known to config.json alone
   AlignPromptBuilder(const Tokenizer& tokenizer, const ModelConfig& config, const std::string& where);
 
   std::vector<std::int32_t> encode_word(std::string_view word) const { return tokenizer_.encode(word, false); }

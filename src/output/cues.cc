@@ -65,7 +65,7 @@ class Timeline {
   void add_words(const Segment& segment) {
     std::size_t at = 0;
     for (const Word& word : segment.words) {
-      const std::string_view text = trim_spaces(word.text);
+      const std::string_view text = trim_spaces(word.surface.empty() ? word.text : word.surface);
       const std::size_t found = segment.text.find(text, at);
       if (text.empty() || found == std::string::npos) continue;
       const int begin = text_columns(std::string_view(segment.text).substr(0, found));
@@ -137,6 +137,19 @@ std::size_t next_cue_length(Pieces pieces, const SubtitleOptions& options) {
   return static_cast<std::size_t>(even - columns.begin());
 }
 
+// `words`: where the pieces begin in that line.
+void mark_words(Pieces pieces, std::size_t line, std::size_t n_bytes, std::vector<CueWord>& words) {
+  std::string text;
+  for (const TimedPiece& one : pieces) text += one.piece.text;
+  const std::size_t n_cut = text.size() - std::min(text.size(), trim_spaces(text + ".").size() - 1);
+  std::size_t at = 0;
+  for (const TimedPiece& one : pieces) {
+    const std::size_t byte = at - std::min(at, n_cut);
+    if (byte < n_bytes) words.push_back({line, byte, one.start_s});
+    at += one.piece.text.size();
+  }
+}
+
 std::string join(Pieces pieces) {
   std::string text;
   for (const TimedPiece& one : pieces) text += one.piece.text;
@@ -144,14 +157,16 @@ std::string join(Pieces pieces) {
 }
 
 // As few lines as hold the text, about equally long.
-std::vector<std::string> wrap(Pieces pieces, const SubtitleOptions& options) {
+std::vector<std::string> wrap(Pieces pieces, const SubtitleOptions& options, std::vector<CueWord>& words) {
   const std::size_t n_lines = fill_lines(pieces, options.max_line_columns).size();
   int columns = options.max_line_columns;
   while (columns > 1 && fill_lines(pieces, columns - 1).size() == n_lines) --columns;
   std::vector<std::string> lines;
   std::size_t begin = 0;
   for (std::size_t end : fill_lines(pieces, columns)) {
-    lines.push_back(join(pieces.subspan(begin, end - begin)));
+    const Pieces of_line = pieces.subspan(begin, end - begin);
+    lines.push_back(join(of_line));
+    mark_words(of_line, lines.size() - 1, lines.back().size(), words);
     begin = end;
   }
   return lines;
@@ -188,11 +203,12 @@ std::vector<Cue> make_cues(const Transcript& transcript, const SubtitleOptions& 
       const Pieces pieces = rest.first(next_cue_length(rest, options));
       rest = rest.subspan(pieces.size());
       const double end_s = std::min(pieces.back().end_s, pieces.front().start_s + options.max_duration_s);
-      cues.push_back({.start_s = pieces.front().start_s,
-                      .end_s = end_s,
-                      .lines = wrap(pieces, options),
-                      .channel = segment.channel,
-                      .right_to_left = right_to_left});
+      Cue& cue = cues.emplace_back(Cue{.start_s = pieces.front().start_s,
+                                       .end_s = end_s,
+                                       .channel = segment.channel,
+                                       .right_to_left = right_to_left});
+      cue.lines = wrap(pieces, options, cue.words);
+      if (segment.words.empty()) cue.words.clear();
     }
   }
   std::stable_sort(cues.begin(), cues.end(), [](const Cue& a, const Cue& b) { return a.start_s < b.start_s; });

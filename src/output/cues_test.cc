@@ -186,5 +186,37 @@ TEST(Cues, OptionsAreChecked) {
   EXPECT_THROW(make_cues(transcript, {.min_duration_s = 9}), Error);
 }
 
+TEST(Cues, WordsKnowWhereTheyBegin) {
+  Transcript transcript = transcript_of("  He said \"no\", and left.", 10, 4);
+  const char* surfaces[] = {"  He ", "said ", "\"no\", ", "and ", "left."};
+  double start_s = 10.5;
+  for (const char* surface : surfaces) {
+    transcript.segments[0].words.push_back({.start_s = start_s, .end_s = start_s + 0.25, .surface = surface});
+    start_s += 0.5;
+  }
+  const std::vector<Cue> cues = make_cues(transcript, {.max_line_columns = 14});
+  ASSERT_EQ(cues.size(), 1U);
+  ASSERT_THAT(cues[0].lines, ElementsAre("He said \"no\",", "and left."));
+  ASSERT_EQ(cues[0].words.size(), 5U);
+  const std::size_t bytes[] = {0, 3, 8, 0, 4};
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(cues[0].words[i].line, i < 3 ? 0U : 1U);
+    EXPECT_EQ(cues[0].words[i].byte, bytes[i]);
+    EXPECT_NEAR(cues[0].words[i].start_s, 10.5 + 0.5 * static_cast<double>(i), 1e-9);
+  }
+  EXPECT_EQ(format_transcript(transcript, OutputFormat::kVtt, {}, {.max_line_columns = 14, .tag_words = true}),
+            "WEBVTT\n\n00:00:10.500 --> 00:00:12.750\nHe <00:00:11.000>said <00:00:11.500>\"no\",\n"
+            "<00:00:12.000>and <00:00:12.500>left.\n");
+  EXPECT_TRUE(make_cues(transcript_of("No times here."))[0].words.empty());
+}
+
+TEST(BareWord, LosesWhatIsAroundIt) {
+  EXPECT_EQ(bare_word({.text = "35", .surface = " (3.5), "}), "3.5");
+  EXPECT_EQ(bare_word({.text = "dont", .surface = "“don’t” "}), "don’t");
+  EXPECT_EQ(bare_word({.text = "你", .surface = "你，"}), "你");
+  EXPECT_EQ(bare_word({.text = "C", .surface = "C++ "}), "C++");
+  EXPECT_EQ(bare_word({.text = "word"}), "word");
+}
+
 }  // namespace
 }  // namespace qasr

@@ -9,12 +9,14 @@
 
 #include "base/utf8.h"
 #include "output/json_document.h"
+#include "output/text_grid.h"
 #include "output/unicode_text.h"
 
 namespace qasr {
 namespace {
 
-constexpr std::array<std::string_view, 8> kNames = {"txt", "srt", "vtt", "json", "jsonl", "tsv", "lrc", "csv"};
+constexpr std::array<std::string_view, 9> kNames = {"txt", "srt", "vtt", "json",    "jsonl",
+                                                    "tsv", "lrc", "csv", "textgrid"};
 
 constexpr std::string_view kRightToLeftMark = "\u200f", kRightToLeftEmbedding = "\u202b", kPopDirection = "\u202c";
 constexpr double kLyricsPauseS = 3;  // a longer one shows an empty line
@@ -84,15 +86,29 @@ std::string escape_vtt(std::string_view text) {
   return out;
 }
 
-std::string vtt(const std::vector<Cue>& cues) {
+// A line with the time of each word before it, but for the first of the cue.
+std::string tagged_line(const Cue& cue, std::size_t line) {
+  const std::string_view text = cue.lines[line];
+  std::string out;
+  std::size_t at = 0;
+  for (const CueWord& word : cue.words) {
+    const bool is_first = word.line == 0 && word.byte == 0;
+    if (word.line != line || is_first || word.start_s <= cue.start_s || word.start_s >= cue.end_s) continue;
+    out += escape_vtt(text.substr(at, word.byte - at)) + "<" + clock(word.start_s, '.') + ">";
+    at = word.byte;
+  }
+  return out + escape_vtt(text.substr(at));
+}
+
+std::string vtt(const std::vector<Cue>& cues, bool tag_words) {
   std::string out = "WEBVTT\n";
   for (const Cue& cue : cues) {
     out += "\n" + clock(cue.start_s, '.') + " --> " + clock(cue.end_s, '.') + "\n";
     if (cue.channel >= 0) out += "<v Channel " + std::to_string(cue.channel + 1) + ">";
-    for (const std::string& line : cue.lines) {
+    for (std::size_t line = 0; line < cue.lines.size(); ++line) {
       // Players go by the first strong character of each line.
-      if (cue.right_to_left && !is_right_to_left(line)) out += kRightToLeftMark;
-      out += escape_vtt(line) + "\n";
+      if (cue.right_to_left && !is_right_to_left(cue.lines[line])) out += kRightToLeftMark;
+      out += (tag_words ? tagged_line(cue, line) : escape_vtt(cue.lines[line])) + "\n";
     }
   }
   return out;
@@ -197,7 +213,7 @@ void write_transcript(const Transcript& transcript, OutputFormat output, const R
     case OutputFormat::kSrt:
       return sink(srt(make_cues(transcript, options)));
     case OutputFormat::kVtt:
-      return sink(vtt(make_cues(transcript, options)));
+      return sink(vtt(make_cues(transcript, options), options.tag_words));
     case OutputFormat::kJson:
       return write_transcript_json(transcript, info, one_line, sink);
     case OutputFormat::kJsonLines:
@@ -209,6 +225,8 @@ void write_transcript(const Transcript& transcript, OutputFormat output, const R
       return sink(lrc(make_cues(transcript, options), transcript.duration_s));
     case OutputFormat::kCsv:
       return sink(csv(transcript));
+    case OutputFormat::kTextGrid:
+      return sink(text_grid(transcript));
   }
 }
 
@@ -233,6 +251,8 @@ bool is_complete(std::string_view content, OutputFormat format) {
       return content.starts_with("start\tend\ttext\n") && content.ends_with('\n');
     case OutputFormat::kCsv:
       return content.starts_with("start,end,") && content.ends_with('\n');
+    case OutputFormat::kTextGrid:
+      return content.starts_with("File type = \"ooTextFile\"\n") && content.ends_with("\" \n");
     case OutputFormat::kLrc:
       return content.starts_with("[length:") && content.ends_with('\n');
     case OutputFormat::kSrt:

@@ -78,7 +78,7 @@ class Routes(unittest.TestCase):
             self.assertTrue(answer.headers["content-type"].startswith(kind))
             if body is None:
                 command = {"srt": "srt", "vtt": "vtt"}[name]
-                body = run("transcribe", "--quiet", "-f", command, SAMPLE).stdout
+                body = run("transcribe", "--quiet", "--words", "-f", command, SAMPLE).stdout
             self.assertEqual(answer.text, body)
 
     def test_verbose_json(self):
@@ -93,6 +93,21 @@ class Routes(unittest.TestCase):
                                         "compression_ratio", "no_speech_prob"})
         self.assertLess(segment["avg_logprob"], 0)
         self.assertGreater(len(segment["tokens"]), 3)
+
+    def test_word_times(self):
+        fields = [("response_format", "verbose_json"), ("timestamp_granularities[]", "word")]
+        only_words = transcribe(self.server, SPEECH, *fields).json()
+        self.assertNotIn("segments", only_words)
+        both = transcribe(self.server, SPEECH, *fields, ("timestamp_granularities[]", "segment")).json()
+        self.assertEqual(both["words"], only_words["words"])
+        self.assertEqual(len(both["segments"]), 1)
+        words = both["words"]
+        self.assertEqual([word["word"] for word in words], TEXT.strip(".").split())
+        self.assertTrue(all(set(word) == {"word", "start", "end"} for word in words))
+        times = [time for word in words for time in (word["start"], word["end"])]
+        self.assertEqual(times, sorted(times))
+        self.assertLessEqual(times[-1], both["duration"] + 0.08)
+        self.assertGreater(times[-1] - times[0], 0.5 * both["duration"])
 
     def test_logprobs(self):
         document = transcribe(self.server, SPEECH, ("include[]", "logprobs")).json()
@@ -138,8 +153,10 @@ class Routes(unittest.TestCase):
             with self.subTest(name=name):
                 self.refused(transcribe(self.server, SPEECH, (name, value)), 400, name, fragment)
         self.refused(transcribe(self.server, SPEECH, ("colour", "red")), 400, "colour", code="unknown_parameter")
-        self.refused(transcribe(self.server, SPEECH, ("timestamp_granularities[]", "word"),
-                                ("response_format", "verbose_json")), 400, "timestamp_granularities", "forced aligner")
+        self.refused(transcribe(self.server, SPEECH, ("timestamp_granularities[]", "word")), 400,
+                     "timestamp_granularities", "verbose_json")
+        self.refused(transcribe(self.server, SPEECH, ("timestamp_granularities[]", "sentence"),
+                                ("response_format", "verbose_json")), 400, "timestamp_granularities", "segment or word")
         self.refused(transcribe(self.server, SPEECH, ("stream", "true"), ("response_format", "srt")), 400, "stream")
         self.refused(transcribe(self.server, SPEECH, model=""), 400, "model")
         self.refused(transcribe(self.server, SPEECH, model="gpt-5"), 404, "model", "demo-en", "model_not_found")

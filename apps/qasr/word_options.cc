@@ -1,0 +1,33 @@
+#include "word_options.h"
+
+#include "demo_model.h"
+#include "model_cache.h"
+
+namespace qasr::app {
+
+void add_word_options(CLI::App& command, TranscribeArguments& arguments) {
+  constexpr const char* kWords = "Word times";
+  command.add_flag("--words", arguments.words, "When each word is said: in JSON, and where subtitles are cut")
+      ->group(kWords);
+  command
+      .add_option("--aligner", arguments.aligner,
+                  "The forced aligner for that: a directory, a safetensors or GGUF file, or a downloaded model; "
+                  "default: the one that `qasr download aligner` brought, the built-in one for the demonstration model")
+      ->type_name("MODEL")
+      ->group(kWords);
+}
+
+bool wants_words(const TranscribeArguments& arguments) { return arguments.words || !arguments.aligner.empty(); }
+
+std::shared_ptr<const Aligner> open_aligner(const TranscribeArguments& arguments) {
+  EngineOptions options = engine_options(arguments);
+  if (options.cuda_device == kAllCudaDevices) options.cuda_device = 0;
+  options.kv_cache = KvCacheFormat::kAuto;
+  const bool is_demo = arguments.model_dir.empty() || arguments.model_dir == kDemoModelName;
+  if (arguments.aligner.empty() && is_demo) {
+    return Aligner::open(demo_aligner_files(), kDemoAlignerName, options);
+  }
+  return Aligner::open(resolve_model(arguments.aligner.empty() ? "aligner" : arguments.aligner), options);
+}
+
+}  // namespace qasr::app
