@@ -43,13 +43,16 @@ class Timeline {
     if (!segment.words.empty()) add_words(segment);
     add(n_columns, std::max(segment.end_s, segment.start_s));
   }
-  double at(int column) const {
+  // Where a word ends and the next begins in one column, the first point is the end and the last the beginning.
+  double begin_at(int column) const {
+    const auto after = std::upper_bound(points_.begin(), points_.end(), column,
+                                        [](int wanted, const Point& point) { return wanted < point.column; });
+    return between(after, column);
+  }
+  double end_at(int column) const {
     const auto after = std::lower_bound(points_.begin(), points_.end(), column,
                                         [](const Point& point, int wanted) { return point.column < wanted; });
-    if (after == points_.begin()) return after->time_s;
-    if (after == points_.end()) return points_.back().time_s;
-    const Point &a = *(after - 1), &b = *after;
-    return a.time_s + (b.time_s - a.time_s) * (column - a.column) / std::max(1, b.column - a.column);
+    return after != points_.end() && after->column == column ? after->time_s : between(after, column);
   }
 
  private:
@@ -57,8 +60,15 @@ class Timeline {
     int column;
     double time_s;
   };
+  using Points = std::vector<Point>;
+  double between(Points::const_iterator after, int column) const {
+    if (after == points_.begin()) return after->time_s;
+    if (after == points_.end()) return points_.back().time_s;
+    const Point &a = *(after - 1), &b = *after;
+    return a.time_s + (b.time_s - a.time_s) * (column - a.column) / std::max(1, b.column - a.column);
+  }
   void add(int column, double time_s) {
-    if (!points_.empty() && column <= points_.back().column) column = points_.back().column + 1;
+    if (!points_.empty()) column = std::max(column, points_.back().column);
     if (!points_.empty()) time_s = std::max(time_s, points_.back().time_s);
     points_.push_back({column, time_s});
   }
@@ -74,7 +84,7 @@ class Timeline {
       add(begin + text_columns(text), word.end_s);
     }
   }
-  std::vector<Point> points_;
+  Points points_;
 };
 
 std::vector<TimedPiece> timed_pieces(const Segment& segment) {
@@ -87,8 +97,8 @@ std::vector<TimedPiece> timed_pieces(const Segment& segment) {
   const Timeline timeline(segment, n_columns);
   int column = 0;
   for (TimedPiece& one : timed) {
-    one.start_s = timeline.at(column);
-    one.end_s = timeline.at(column + one.piece.columns);
+    one.start_s = timeline.begin_at(column);
+    one.end_s = timeline.end_at(column + one.piece.columns);
     column += columns_with_space(one.piece);
   }
   return timed;

@@ -187,8 +187,8 @@ TEST(Cues, OptionsAreChecked) {
 }
 
 TEST(Cues, WordsKnowWhereTheyBegin) {
-  Transcript transcript = transcript_of("  He said \"no\", and left.", 10, 4);
-  const char* surfaces[] = {"  He ", "said ", "\"no\", ", "and ", "left."};
+  Transcript transcript = transcript_of("He said \"no\", and left.", 10, 4);
+  const char* surfaces[] = {"He ", "said ", "\"no\", ", "and ", "left."};
   double start_s = 10.5;
   for (const char* surface : surfaces) {
     transcript.segments[0].words.push_back({.start_s = start_s, .end_s = start_s + 0.25, .surface = surface});

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -79,7 +80,7 @@ class Routes(unittest.TestCase):
             if body is None:
                 command = {"srt": "srt", "vtt": "vtt"}[name]
                 body = run("transcribe", "--quiet", "--words", "-f", command, SAMPLE).stdout
-            self.assertEqual(answer.text, body)
+            self.assertEqual(answer.text, re.sub(r"<[\d:.]+>", "", body))  # the server's WebVTT is plain
 
     def test_verbose_json(self):
         answer = transcribe(self.server, SPEECH, ("response_format", "verbose_json"),
