@@ -165,7 +165,7 @@ TEST_F(AlignerTest, BadArguments) {
 TEST_F(AlignerTest, ModelsOfTheOtherKindAreNamed) {
   expect_error(ErrorCode::kModel, "is a speech recognition model", [] { Aligner::open(kDemoModel); });
   expect_error(ErrorCode::kModel, "is a forced aligner", [] { Engine::open(checkpoint_->folder()); });
-  expect_error(ErrorCode::kModel, "no such", [] { Aligner::open("/no/such/folder"); });
+  expect_error(ErrorCode::kModel, "No such file", [] { Aligner::open("/no/such/folder"); });
 }
 
 }  // namespace
