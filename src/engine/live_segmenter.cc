@@ -94,6 +94,7 @@ void LiveSegmenter::update_level(double power) {
   const bool active = level_db > std::max(floor_db_ + kMarginDb, kLeastActiveDb);
   n_active_run_ = active ? n_active_run_ + 1 : 0;
   if (active && (!wait_for_voice_ || open_)) active_end_ = now_;
+  if (open_ && n_active_run_ >= kOpenRun) endpoint_told_ = false;  // the next pause is another endpoint
   if (active) return;
   if (now_ - std::min(now_, active_end_) >= kTrustAgain) wait_for_voice_ = false;
 }

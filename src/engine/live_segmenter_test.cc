@@ -48,9 +48,9 @@ Marks marks_of(const std::vector<float>& samples, const LiveSegmentation& option
   LiveSegmenter segmenter(options, 0);
   Marks marks;
   for (std::size_t first = 0; first < samples.size(); first += block) {
-    std::uint64_t earliest = segmenter.earliest_open();
+    const std::uint64_t earliest = segmenter.is_open() ? 0 : segmenter.earliest_open();
     segmenter.push(std::span(samples).subspan(first, std::min(block, samples.size() - first)));
-    for (LiveMark mark; segmenter.next(mark); earliest = segmenter.earliest_open()) {
+    for (LiveMark mark; segmenter.next(mark);) {
       if (mark.kind == Kind::kOpen) {
         EXPECT_GE(mark.sample, earliest);
       }
@@ -102,10 +102,16 @@ TEST(LiveSegmenter, SilenceHasNoMarksAndNoiseIsDropped) {
   EXPECT_TRUE(marks_of(faint_noise(20), {}, 3200).all.empty());
   EXPECT_TRUE(marks_of(std::vector<float>(20 * kSampleRate), {}, 3200).all.empty());
   std::vector<float> samples = faint_noise(3);
-  append(samples, faint_noise(15, 0.1F));
+  append(samples, faint_noise(40, 0.1F));
   const Marks marks = marks_of(samples, {}, 3200);
-  EXPECT_EQ(marks.of(Kind::kOpen).size(), marks.of(Kind::kDrop).size());
-  EXPECT_TRUE(marks.of(Kind::kClose).empty());
+  ASSERT_GE(marks.all.size(), 2U);
+  EXPECT_EQ(marks.all[1].kind, Kind::kDrop);
+  EXPECT_LT(seconds(marks.all[1].sample), 5);
+  // The detector may take some tenths of a second of 40 for a voice.
+  std::uint64_t n_taken = 0;
+  const std::vector<std::uint64_t> closed = marks.of(Kind::kClose);
+  for (std::size_t i = 0; i < closed.size(); ++i) n_taken += closed[i] - marks.of(Kind::kOpen).at(i + 1);
+  EXPECT_LT(seconds(n_taken), 1);
 }
 
 TEST(LiveSegmenter, WithoutVoiceActivityEverythingIsInSegmentsOfTheLimit) {
