@@ -82,7 +82,7 @@ TEST_P(RoundedRowsTest, AttentionInBlocks) {
   for (std::int64_t head_dim : {10, 16, 32, 64}) {
     const std::int64_t width = 3 * head_dim;
     const Input qkv(*cpu_, random_floats(static_cast<std::size_t>(40 * 3 * width), 1), {40, 3 * width});
-    expect_same_product(40, width, [&](TensorView y) { cpu_->attention_blocks(qkv, 3, begin, y); }, "attention_blocks");
+    expect_same_product(40, width, [&](TensorView y) { cpu_->attention_blocks(qkv, 3, {begin}, y); }, "attention_blocks");
   }
 }
 
