@@ -44,7 +44,7 @@ struct EncoderWorkspace {
   DeviceTensor tables;             // RowBlocks::tables of the windows
   /// Most rows of a pass whose layers are recorded and replayed, where the backend does that; the caller's choice. The
   /// tensors of such a pass have some rows more, which hold nothing and which no row depends on.
-  std::int64_t most_recorded_rows = 1024;
+  std::int64_t most_recorded_rows = 512;
 };
 
 class AudioEncoder {

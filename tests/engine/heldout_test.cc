@@ -176,8 +176,8 @@ TEST(HeldOut, DrawnTokensOnAGpu) {
   const double with_other_seed = share_of_equal_texts(on_gpu, texts(gpu, drawn));
   std::printf("%.0f %% of the drawn texts as on a CPU, %.0f %% with another seed\n", 100 * as_on_a_cpu,
               100 * with_other_seed);
-  EXPECT_GE(as_on_a_cpu, 0.8);
-  EXPECT_GT(as_on_a_cpu, with_other_seed);
+  EXPECT_GE(as_on_a_cpu, 0.5);
+  EXPECT_LE(with_other_seed, as_on_a_cpu - 0.2);
 }
 
 void print_rate(const char* name, const Errors& errors, double share) {

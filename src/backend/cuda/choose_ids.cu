@@ -173,6 +173,7 @@ __device__ Threshold find_threshold(const Row& row, float largest, Of amount_of,
   atomicMax(&s.highest, __reduce_max_sync(kAllIds, high));
   __syncthreads();
   low = s.lowest, high = s.highest;
+  __syncthreads();  // before another call sets them
   while (low < high) {
     const int shift = max(0, 22 - __clz(static_cast<int>(high - low)));  // (high - low) >> shift is below kThreads
     s.buckets[threadIdx.x] = 0;
