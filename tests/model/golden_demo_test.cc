@@ -180,8 +180,8 @@ TEST_P(GoldenDemo, RecordedEncoder) {
       const LogMelSpectrogram* const batch[] = {&features};
       model_->encoder().forward(batch, ShortClipPadding::kTransformers, workspace, out);
       const std::string prefix = "encoder." + std::to_string(n_frames) + ".";
-      const std::vector<float> found = pick_rows(download(*backend_, out.view()), config.output_dim,
-                                                 arrays_->ints(prefix + "rows"));
+      const std::vector<float> found =
+          pick_rows(download(*backend_, out.view()), config.output_dim, arrays_->ints(prefix + "rows"));
       expect_within(kind("recorded encoder"), relative_error(found, arrays_->floats(prefix + "transformers.output")),
                     limit(kEncoderTol), std::to_string(n_frames) + " frames, round " + std::to_string(round));
     }

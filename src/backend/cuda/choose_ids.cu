@@ -23,10 +23,10 @@ namespace {
 using Amount = unsigned long long;
 
 constexpr int kThreads = 1024, kWarps = kThreads / kWarp;
-constexpr int kLoads = 8;               // of a thread under way at a time
-constexpr int kMostIds = 1 << 18;       // a bit each, twice, in shared memory; kMostIds / kThreads tiles
-constexpr float kOne = 0x1p44f;         // the weight of the largest logit
-constexpr float kBucketsPerUnit = 32;   // of the first histogram: its last bucket has weights below 2^-44
+constexpr int kLoads = 8;              // of a thread under way at a time
+constexpr int kMostIds = 1 << 18;      // a bit each, twice, in shared memory; kMostIds / kThreads tiles
+constexpr float kOne = 0x1p44f;        // the weight of the largest logit
+constexpr float kBucketsPerUnit = 32;  // of the first histogram: its last bucket has weights below 2^-44
 constexpr unsigned kAllIds = ~0u;
 
 // What the threads of a block share.
@@ -135,7 +135,8 @@ __device__ int find_in_order(const Row& row, Of amount_of, Target target, Shared
   const int tile = s.place, id = tile * kThreads + threadIdx.x;
   const Amount before = s.before, wanted = target(s.total);
   const Amount amount = id < row.vocab ? amount_of(id, row.process(id, row.logits[id])) : 0;
-  locate(amount, [&](Amount) { return wanted - before; }, s);
+  locate(
+      amount, [&](Amount) { return wanted - before; }, s);
   return min(tile * kThreads + s.place, row.vocab - 1);
 }
 
@@ -183,7 +184,8 @@ __device__ Threshold find_threshold(const Row& row, float largest, Of amount_of,
       if (key >= low && key <= high) atomicAdd(&s.buckets[(high - key) >> shift], amount_of(value));
     });
     __syncthreads();
-    locate(s.buckets[threadIdx.x], [&](Amount) { return found.wanted - found.above; }, s);
+    locate(
+        s.buckets[threadIdx.x], [&](Amount) { return found.wanted - found.above; }, s);
     found.above += s.before;
     high -= static_cast<unsigned>(s.place) << shift;
     low = max(low, high - ((1u << shift) - 1));
@@ -196,7 +198,9 @@ __device__ Threshold find_threshold(const Row& row, float largest, Of amount_of,
 __device__ void keep_top_k(const Row& row, float largest, int k, Kept& kept, Shared& s) {
   if (k >= row.vocab) return;
   const auto wanted = [=](Amount) { return static_cast<Amount>(k - 1); };
-  kept.least = find_threshold(row, largest, [](float) -> Amount { return 1; }, wanted, s).key;
+  kept.least = find_threshold(
+                   row, largest, [](float) -> Amount { return 1; }, wanted, s)
+                   .key;
 }
 
 // Excludes the least likely whose summed weight is at most 1 - top_p, the lower ids of equal ones first: what is above
@@ -221,7 +225,8 @@ __device__ void keep_top_p(const Row& row, float largest, double top_p, Kept& ke
   if (s.total <= n_kept) return;
   const Amount n_excluded = s.total - n_kept;
   const auto is_equal = [=](int, float value) -> Amount { return ordered_bits(value) == found.key ? 1 : 0; };
-  const int last_excluded = find_in_order(row, is_equal, [=](Amount) { return n_excluded - 1; }, s);
+  const int last_excluded = find_in_order(
+      row, is_equal, [=](Amount) { return n_excluded - 1; }, s);
   kept.tied_key = found.key;
   kept.tied_id = last_excluded;
 }
@@ -318,8 +323,8 @@ void CudaBackend::choose_ids(ConstTensorView logits, TensorView table, TensorVie
   const Context::Use use(context_);
   const std::size_t shared_bytes = sizeof(Shared) + static_cast<std::size_t>(ceil_div(logits.cols(), 32)) * 8;
   launch_overlapped_shared(context_, "choose_ids", static_cast<unsigned>(logits.rows()), kThreads, shared_bytes,
-                           choose_kernel, logits.as<float>(), static_cast<int>(logits.cols()),
-                           table.as<std::int32_t>(), ids.as<std::int32_t>());
+                           choose_kernel, logits.as<float>(), static_cast<int>(logits.cols()), table.as<std::int32_t>(),
+                           ids.as<std::int32_t>());
 }
 
 }  // namespace qasr::cuda

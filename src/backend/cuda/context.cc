@@ -8,8 +8,8 @@
 namespace qasr::cuda {
 namespace {
 
-// Graphs kept: one per batch size of decode steps and one per bucket of encoder rows. Beyond that the half that was used
-// least recently is dropped, and made again as needed.
+// Graphs kept: one per batch size of decode steps and one per bucket of encoder rows. Beyond that the half that was
+// used least recently is dropped, and made again as needed.
 constexpr std::size_t kMaxRecordings = 384;
 
 int choose(int device) {
