@@ -20,7 +20,7 @@ ASAN_TESTS := qasr_base_test qasr_tensor_test qasr_audio_test qasr_text_test qas
 # The same through the whole program, whose compilation takes minutes more: not part of `make test`.
 ASAN_PROGRAM_TESTS := cli_bad_audio cli_bad_model cli_serve_hostile
 # Comparisons of results that take minutes there and read no foreign bytes; the release build runs them.
-ASAN_FILTER := -SessionTest.EveryBackendAndFormat*:SessionTest.SessionsOnManyThreads*:StreamTest.CommittedTextNeverChanges*:StreamExactTest.ALoudSound*
+ASAN_FILTER := -SessionTest.EveryBackendAndFormat*:SessionTest.SessionsOnManyThreads*:StreamTest.CommittedTextNeverChanges*:StreamExactTest.ALoudSound*:StreamExactTest.WhatWasKept*:StreamExactTest.EveryStep*:StreamExactTest.OnlyNewWords*:StreamTest.WordsAreCommitted*
 TSAN_TESTS := qasr_base_test qasr_engine_api_test
 empty :=
 space := $(empty) $(empty)

@@ -4,10 +4,43 @@
 #   QASR_CUDA=on     ... and missing ones are an error
 #   QASR_CUDA=off    no GPU backend
 #
+# GPUs it is compiled for: CMAKE_CUDA_ARCHITECTURES (or CUDAARCHS in the environment) if given; otherwise all that are
+# supported, and with QASR_DEVELOPER those of this machine, or sm_80 alone where there is none.
+#
 # The CUDA runtime is linked statically and cuBLASLt is opened at run time, so the result runs on machines without both.
 set(QASR_CUDA auto CACHE STRING "GPU backend: auto, on or off")
 set_property(CACHE QASR_CUDA PROPERTY STRINGS auto on off)
 set(QASR_HAVE_CUDA OFF)
+
+# The compute capabilities of this machine's GPUs that are supported, as CMake writes architectures ("80;90"); empty without a GPU.
+function(qasr_find_gpus result)
+  find_program(QASR_NVIDIA_SMI nvidia-smi)
+  mark_as_advanced(QASR_NVIDIA_SMI)
+  set(lines "")
+  if(QASR_NVIDIA_SMI)
+    execute_process(COMMAND ${QASR_NVIDIA_SMI} --query-gpu=compute_cap --format=csv,noheader
+                    OUTPUT_VARIABLE lines RESULT_VARIABLE status ERROR_QUIET)
+    if(NOT status EQUAL 0)
+      set(lines "")
+    endif()
+  endif()
+  string(REGEX MATCHALL "[0-9]+\\.[0-9]" capabilities "${lines}")
+  list(REMOVE_DUPLICATES capabilities)
+  string(REPLACE "." "" architectures "${capabilities}")
+  list(FILTER architectures EXCLUDE REGEX "^[1-7].$")  # GPUs before 8.0 are not supported
+  set(${result} "${architectures}" PARENT_SCOPE)
+endfunction()
+
+function(qasr_default_cuda_architectures result)
+  set(architectures 80-real 86-real 89-real 90)  # 90 also as PTX, for newer GPUs
+  if(QASR_DEVELOPER)
+    qasr_find_gpus(architectures)
+    if(NOT architectures)
+      set(architectures 80)  # compiled, not run; newer GPUs could, from its PTX
+    endif()
+  endif()
+  set(${result} "${architectures}" PARENT_SCOPE)
+endfunction()
 
 string(TOLOWER "${QASR_CUDA}" cuda_wish)
 if(NOT cuda_wish MATCHES "^(auto|on|off)$")
@@ -18,12 +51,8 @@ if(NOT cuda_wish STREQUAL "off")
   check_language(CUDA)
   find_package(CUDAToolkit 12.4 QUIET)
   if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND AND EXISTS "${CUDAToolkit_INCLUDE_DIRS}/cublasLt.h")
-    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-      if(QASR_DEVELOPER)
-        set(CMAKE_CUDA_ARCHITECTURES 80-real 90)  # half the time to compile; 8.6 and 8.9 run what is for 8.0
-      else()
-        set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90)  # 90 also as PTX, for newer GPUs
-      endif()
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+      qasr_default_cuda_architectures(CMAKE_CUDA_ARCHITECTURES)
     endif()
     enable_language(CUDA)
     set(QASR_HAVE_CUDA ON)
@@ -31,4 +60,8 @@ if(NOT cuda_wish STREQUAL "off")
     message(FATAL_ERROR "QASR_CUDA=on, but nvcc and a CUDA toolkit of at least 12.4 with cuBLASLt were not found")
   endif()
 endif()
-message(STATUS "GPU backend: ${QASR_HAVE_CUDA}")
+if(QASR_HAVE_CUDA)
+  message(STATUS "GPU backend: ON, for ${CMAKE_CUDA_ARCHITECTURES}")
+else()
+  message(STATUS "GPU backend: OFF")
+endif()

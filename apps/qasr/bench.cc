@@ -17,7 +17,7 @@
 namespace qasr::app {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kBenchExamples =
     "Examples:\n"
     "  qasr bench\n"
     "  qasr bench --weights bf16 --batch 4 --json\n"
@@ -194,7 +194,7 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& arguments) {
   command->add_flag("--json", arguments.json, "Print JSON");
   command->add_flag("-q,--quiet", arguments.quiet, "No progress on standard error");
   add_stream_options(*command, arguments);
-  command->footer(kExamples);
+  command->footer(kBenchExamples);
   return command;
 }
 

@@ -1,10 +1,10 @@
 #include "bench_output.h"
 
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "bench/build_info.h"
 #include "format_names.h"
+#include "printf_text.h"
 
 namespace qasr::app {
 namespace {
@@ -12,34 +12,27 @@ namespace {
 using bench::BenchmarkReport;
 using bench::StageReport;
 
-template <typename... Values>
-std::string format(const char* pattern, Values... values) {
-  char line[256];
-  std::snprintf(line, sizeof line, pattern, values...);
-  return line;
-}
-
 std::string stage_row(const char* name, const StageReport& stage) {
-  std::string row = format("  %-24s %10.2f %10.2f", name, stage.median_ms, stage.min_ms);
-  if (stage.limit_ms > 0) row += format(" %10.2f %7.1f %%", stage.limit_ms, stage.percent_limit);
+  std::string row = printf_text("  %-24s %10.2f %10.2f", name, stage.median_ms, stage.min_ms);
+  if (stage.limit_ms > 0) row += printf_text(" %10.2f %7.1f %%", stage.limit_ms, stage.percent_limit);
   return row + "\n";
 }
 
 std::string peak_row(const char* name, double giga, const char* unit, const std::string& instruction) {
   if (giga == 0) return "";
-  return format("  %-24s %10.1f %s  (%s)\n", name, giga, unit, instruction.c_str());
+  return printf_text("  %-24s %10.1f %s  (%s)\n", name, giga, unit, instruction.c_str());
 }
 
 std::string stages_text(const BenchmarkReport& report) {
   const std::string prefill = "prefill (" + std::to_string(report.n_prompt_tokens) + " rows)";
-  return format("  %-24s %10s %10s %10s %9s\n", "stage", "median ms", "min ms", "limit ms", "of limit") +
+  return printf_text("  %-24s %10s %10s %10s %9s\n", "stage", "median ms", "min ms", "limit ms", "of limit") +
          stage_row("log-mel", report.mel) + stage_row("encoder, stem only", report.stem) +
          stage_row("encoder, all", report.encoder) + stage_row(prefill.c_str(), report.prefill) +
          stage_row("decode step", report.decode_step) + stage_row("total without loading", report.total);
 }
 
 std::string machine_text(const BenchmarkReport& report) {
-  return format("  %-24s %10.1f GB/s  (one thread %.1f)\n", "memory read", report.read_gbs,
+  return printf_text("  %-24s %10.1f GB/s  (one thread %.1f)\n", "memory read", report.read_gbs,
                 report.read_gbs_one_thread) +
          peak_row("f32 multiply-add", report.f32_gflops, "GFLOP/s", report.f32_instruction) +
          peak_row("bf16 dot product", report.bf16_gflops, "GFLOP/s", report.bf16_instruction) +
@@ -74,21 +67,21 @@ nlohmann::ordered_json machine_json(const BenchmarkReport& report) {
 std::string benchmark_table(const BenchmarkReport& report) {
   const bench::BuildInfo build = bench::build_info();
   std::string text =
-      format("%s, %s weights, %s KV cache\n", report.model.c_str(), format_name(kWeightFormats, report.weights).c_str(),
+      printf_text("%s, %s weights, %s KV cache\n", report.model.c_str(), format_name(kWeightFormats, report.weights).c_str(),
              format_name(kKvCacheFormats, report.kv_cache).c_str());
-  text += format("%d x %g s of audio, %d tokens each; medians of %d runs\n", report.n_segments, report.audio_s,
+  text += printf_text("%d x %g s of audio, %d tokens each; medians of %d runs\n", report.n_segments, report.audio_s,
                  report.n_tokens, report.n_runs);
-  text += format("%s, %s, %d threads; commit %s, %s, %s\n\n", report.cpu_model.c_str(), report.isa.c_str(),
+  text += printf_text("%s, %s, %d threads; commit %s, %s, %s\n\n", report.cpu_model.c_str(), report.isa.c_str(),
                  report.n_threads, build.commit, build.type, build.compiler);
   text += stages_text(report);
-  text += format("\n  %-24s %10.1f ms%s\n", "load", report.load_ms,
+  text += printf_text("\n  %-24s %10.1f ms%s\n", "load", report.load_ms,
                  report.packed_mapped ? "  (packed weights mapped)" : "");
-  text += format("  %-24s %10.1f ms\n", "first run", report.first_total_ms);
-  text += format("  %-24s %10.1f ms\n", "total at 60 GB/s", report.total_at_60_gbs_ms);
+  text += printf_text("  %-24s %10.1f ms\n", "first run", report.first_total_ms);
+  text += printf_text("  %-24s %10.1f ms\n", "total at 60 GB/s", report.total_at_60_gbs_ms);
   text +=
-      format("  %-24s %10.1f GB/s  (%.0f MB a step)\n", "decode reads", report.decode_gbs, report.decode_bytes / 1e6);
-  text += format("  %-24s %10.2f x real time\n", "speed", report.real_time_factor);
-  text += format("  %-24s %10.0f MB  (runs %.0f MB)%s\n\n", "peak memory", report.peak_rss_mb, report.runs_peak_rss_mb,
+      printf_text("  %-24s %10.1f GB/s  (%.0f MB a step)\n", "decode reads", report.decode_gbs, report.decode_bytes / 1e6);
+  text += printf_text("  %-24s %10.2f x real time\n", "speed", report.real_time_factor);
+  text += printf_text("  %-24s %10.0f MB  (runs %.0f MB)%s\n\n", "peak memory", report.peak_rss_mb, report.runs_peak_rss_mb,
                  report.peak_rss_is_exact ? "" : " of the whole process");
   return text + machine_text(report);
 }

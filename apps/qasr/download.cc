@@ -34,15 +34,13 @@ constexpr const char* kDefaultEndpoint = "https://huggingface.co";
 constexpr std::string_view kIncomplete = ".incomplete";
 constexpr std::uint64_t kSpareBytes = 64 << 20;  // left free on the disk
 
-constexpr const char* kExamples =
+constexpr const char* kDownloadExamples =
     "Examples:\n"
     "  qasr download 0.6b\n"
     "  qasr download Qwen/Qwen3-ASR-1.7B-hf\n"
     "  qasr download --endpoint https://mirror.example 1.7b\n"
     "  qasr transcribe --model 0.6b interview.m4a\n"
     "Environment: HF_ENDPOINT (where from), HF_TOKEN (for gated and private models), XDG_CACHE_HOME (where to).\n";
-
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kModel, "download: " + message); }
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -53,7 +51,7 @@ std::string environment(const char* name) {
 class File {
  public:
   File(const fs::path& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {
-    if (fd_ < 0) fail("cannot open " + path.string() + ": " + std::strerror(errno));
+    if (fd_ < 0) download_error("cannot open " + path.string() + ": " + std::strerror(errno));
   }
   ~File() { ::close(fd_); }
   File(const File&) = delete;
@@ -69,7 +67,7 @@ class DirectoryLock {
  public:
   explicit DirectoryLock(const fs::path& directory) : file_(directory / ".lock", O_RDWR | O_CREAT) {
     if (::flock(file_.fd(), LOCK_EX | LOCK_NB) != 0) {
-      fail("another process is downloading into " + directory.string());
+      download_error("another process is downloading into " + directory.string());
     }
   }
 
@@ -89,7 +87,7 @@ std::string hash_of(const fs::path& path) {
   std::vector<std::byte> buffer(1 << 20);
   for (;;) {
     const ssize_t n_bytes = ::read(file.fd(), buffer.data(), buffer.size());
-    if (n_bytes < 0) fail("cannot read " + path.string() + ": " + std::strerror(errno));
+    if (n_bytes < 0) download_error("cannot read " + path.string() + ": " + std::strerror(errno));
     if (n_bytes == 0) return hash.finish();
     hash.add({buffer.data(), static_cast<std::size_t>(n_bytes)});
   }
@@ -187,8 +185,8 @@ class Download {
           progress_.add(static_cast<std::int64_t>(bytes.size()));
           return true;
         });
-    if (!failure.empty()) fail(file.name + ": " + failure);
-    if (stop_) fail("stopped");
+    if (!failure.empty()) download_error(file.name + ": " + failure);
+    if (stop_) download_error("stopped");
     if (attempt.result.failure.empty() && attempt.result.status < 300 && at < file.bytes) {
       attempt.result.failure =
           "the body ends after " + std::to_string(at) + " of " + std::to_string(file.bytes) + " bytes";
@@ -199,14 +197,14 @@ class Download {
   void check(const HubFile& file, const fs::path& path) {
     if (const std::uint64_t bytes = size_of(path); bytes != file.bytes) {
       fs::remove(path);
-      fail(file.name + " has " + std::to_string(bytes) + " bytes, expected " + std::to_string(file.bytes) +
+      download_error(file.name + " has " + std::to_string(bytes) + " bytes, expected " + std::to_string(file.bytes) +
            "; removed");
     }
     if (file.sha256.empty()) return;
     const std::string found = hash_of(path);
     if (found == file.sha256) return;
     fs::remove(path);
-    fail(file.name + " has SHA-256 " + found + ", expected " + file.sha256 + "; removed, download again");
+    download_error(file.name + " has SHA-256 " + found + ", expected " + file.sha256 + "; removed, download again");
   }
 
   const HubModel& model_;
@@ -228,7 +226,7 @@ void write_manifest(const fs::path& directory, const HubModel& model, const std:
   std::ofstream stream(directory / kManifestName);
   stream << manifest.dump(1) << "\n";
   stream.close();
-  if (!stream) fail("cannot write " + (directory / kManifestName).string());
+  if (!stream) download_error("cannot write " + (directory / kManifestName).string());
 }
 
 // What lies in a partial directory is of one revision: of another one it is dropped.
@@ -273,7 +271,7 @@ CLI::App* add_download(CLI::App& app, DownloadArguments& arguments) {
       ->check(CLI::Range(1, 3600))
       ->type_name("S");
   command->add_flag("-q,--quiet", arguments.quiet, "Errors only on standard error");
-  command->footer(kExamples);
+  command->footer(kDownloadExamples);
   return command;
 }
 
@@ -307,14 +305,14 @@ ExitCode run_download(const DownloadArguments& arguments) {
   const HubModel model = list_model(repository, options);
   const std::vector<HubFile> files = needed_files(model, arguments.files);
   fs::create_directories(partial, error);
-  if (error) fail("cannot make " + partial.string() + ": " + error.message());
+  if (error) download_error("cannot make " + partial.string() + ": " + error.message());
   const DirectoryLock lock(partial);
   claim_revision(partial, model.revision);
   DownloadProgress progress(!arguments.quiet);
   Download download(model, files, options, partial, progress);
   const fs::space_info space = fs::space(partial, error);
   if (!error && download.missing_bytes() + kSpareBytes > space.available) {
-    fail("needs " + std::to_string(download.missing_bytes() >> 20) + " MiB in " + partial.string() + ", where " +
+    download_error("needs " + std::to_string(download.missing_bytes() >> 20) + " MiB in " + partial.string() + ", where " +
          std::to_string(space.available >> 20) + " MiB are free");
   }
   progress.start(download.present_bytes(), download.present_bytes() + download.missing_bytes());
@@ -324,7 +322,7 @@ ExitCode run_download(const DownloadArguments& arguments) {
   fs::remove(partial / ".revision", error);
   fs::remove_all(directory, error);  // what is there has no manifest
   fs::rename(partial, directory, error);
-  if (error) fail("cannot rename " + partial.string() + ": " + error.message());
+  if (error) download_error("cannot rename " + partial.string() + ": " + error.message());
   fs::remove(directory / ".lock", error);
   print(directory.string() + "\n");
   return kExitOk;

@@ -16,8 +16,6 @@ using nlohmann::json;
 constexpr std::size_t kMaxAnswerBytes = 16 << 20;
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 40;
 
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kModel, "download: " + message); }
-
 // Nothing that could leave the directory or hide in it.
 bool is_safe_name(const std::string& name) {
   const auto safe = [](unsigned char c) {
@@ -64,14 +62,14 @@ HubModel read_answer(const std::string& repository, const std::string& text, con
     model.revision = answer.at("sha").get<std::string>();
     for (const json& entry : answer.at("siblings")) model.files.push_back(read_file(entry));
   } catch (const json::exception&) {
-    fail(url + " did not answer with the files of a model (an object with sha and siblings)");
+    download_error(url + " did not answer with the files of a model (an object with sha and siblings)");
   }
-  if (!is_safe_name(model.revision)) fail(url + " names the revision \"" + model.revision + "\", expected a commit");
+  if (!is_safe_name(model.revision)) download_error(url + " names the revision \"" + model.revision + "\", expected a commit");
   for (const HubFile& file : model.files) {
     const bool is_hash =
         file.sha256.empty() ||
         (file.sha256.size() == 64 && file.sha256.find_first_not_of("0123456789abcdef") == std::string::npos);
-    if (file.bytes > kMaxFileBytes || !is_hash) fail(url + " says nonsense about " + file.name);
+    if (file.bytes > kMaxFileBytes || !is_hash) download_error(url + " says nonsense about " + file.name);
   }
   return model;
 }
@@ -83,6 +81,8 @@ bool is_side_file(const std::string& name) {
 
 }  // namespace
 
+void download_error(const std::string& message) { throw Error(ErrorCode::kModel, "download: " + message); }
+
 void with_retries(const HubOptions& options, const std::string& what, const std::function<Attempt()>& attempt) {
   for (int n_failed = 0;;) {
     const Attempt tried = attempt();
@@ -93,10 +93,10 @@ void with_retries(const HubOptions& options, const std::string& what, const std:
     reason += !result.failure.empty()
                   ? result.failure
                   : "the server answered " + std::to_string(result.status) + explain(result.status, options);
-    if (is_final(result.status)) fail(reason);
+    if (is_final(result.status)) download_error(reason);
     n_failed = tried.made_progress ? 1 : n_failed + 1;
     if (n_failed >= options.n_tries)
-      fail(reason + " (" + std::to_string(n_failed) + " tries; what is there stays for the next)");
+      download_error(reason + " (" + std::to_string(n_failed) + " tries; what is there stays for the next)");
     const double wait_s = result.retry_after_s >= 0 ? result.retry_after_s : std::min(30.0, 0.25 * (1 << n_failed));
     char seconds[16];
     std::snprintf(seconds, sizeof seconds, "%.3g", wait_s);
@@ -132,7 +132,7 @@ std::vector<HubFile> needed_files(const HubModel& model, const std::vector<std::
     const bool is_wanted = std::find(wanted.begin(), wanted.end(), file.name) != wanted.end();
     const bool is_weight = file.name.ends_with(".safetensors") || file.name == "model.safetensors.index.json";
     if (!is_safe_name(file.name)) {
-      if (is_wanted || is_weight) fail(model.repository + " has a file named \"" + file.name + "\", refused");
+      if (is_wanted || is_weight) download_error(model.repository + " has a file named \"" + file.name + "\", refused");
       continue;
     }
     if (is_wanted || is_side_file(file.name)) files.push_back(file);
@@ -141,17 +141,17 @@ std::vector<HubFile> needed_files(const HubModel& model, const std::vector<std::
   }
   for (const std::string& name : wanted) {
     const bool found = std::any_of(files.begin(), files.end(), [&](const HubFile& file) { return file.name == name; });
-    if (!found) fail(model.repository + " has no file " + name);
+    if (!found) download_error(model.repository + " has no file " + name);
   }
   if (!wanted.empty()) return files;
   if (weights.empty() && gguf.size() > 2) {
     std::string names;
     for (const HubFile& file : gguf) names += "\n    --file " + file.name;
-    fail(model.repository +
+    download_error(model.repository +
          " has several GGUF files; choose the text model and its mmproj, or one whole model:" + names);
   }
   if (weights.empty()) weights = gguf;
-  if (weights.empty()) fail(model.repository + " has neither *.safetensors nor *.gguf files");
+  if (weights.empty()) download_error(model.repository + " has neither *.safetensors nor *.gguf files");
   files.insert(files.end(), weights.begin(), weights.end());
   return files;
 }

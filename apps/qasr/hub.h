@@ -13,6 +13,9 @@
 
 namespace qasr::app {
 
+/// @throws Error kModel  always
+[[noreturn]] void download_error(const std::string& message);
+
 struct HubFile {
   std::string name;
   std::uint64_t bytes = 0;

@@ -18,7 +18,7 @@ namespace {
 
 constexpr double kAudioTokensPerSecond = 13;  // the encoder's rate: 13 tokens for each second of audio
 
-constexpr const char* kExamples =
+constexpr const char* kInfoExamples =
     "Examples:\n"
     "  qasr info Qwen3-ASR-0.6B\n"
     "  qasr info --tensors model.gguf\n"
@@ -225,7 +225,7 @@ CLI::App* add_info(CLI::App& app, InfoArguments& arguments) {
       ->type_name("MODEL");
   command->add_flag("--tensors", arguments.tensors, "List every tensor: name, shape, type, size");
   command->add_flag("--json", arguments.json, "Print JSON");
-  command->footer(kExamples);
+  command->footer(kInfoExamples);
   return command;
 }
 

@@ -5,21 +5,15 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
+
+#include "printf_text.h"
 
 namespace qasr::app {
 namespace {
 
-template <typename... Values>
-std::string format(const char* pattern, Values... values) {
-  char line[160];
-  std::snprintf(line, sizeof line, pattern, values...);
-  return line;
-}
-
 std::string stage_row(const char* name, double ms, double total_ms) {
-  return format("  %-16s %10.1f ms %6.1f %%\n", name, ms, total_ms > 0 ? 100.0 * ms / total_ms : 0.0);
+  return printf_text("  %-16s %10.1f ms %6.1f %%\n", name, ms, total_ms > 0 ? 100.0 * ms / total_ms : 0.0);
 }
 
 }  // namespace
@@ -53,17 +47,17 @@ std::string timing_table(const Transcript& transcript, double model_load_ms, dou
   table += stage_row("text generation", t.text_generation_ms, total_ms);
   if (t.alignment_ms > 0) table += stage_row("word times", t.alignment_ms, total_ms);
   table += stage_row("total", total_ms, total_ms);
-  table += format("  prefill %.1f ms for %d prompt tokens, %d of them audio (%d frames)\n", t.prefill_ms,
+  table += printf_text("  prefill %.1f ms for %d prompt tokens, %d of them audio (%d frames)\n", t.prefill_ms,
                   t.n_prompt_tokens, t.n_audio_tokens, t.n_frames);
-  table += format("  %d tokens generated", t.n_generated_tokens);
-  if (decode_ms > 0 && decode_steps > 0) table += format(", %.1f tokens/s", 1000.0 * decode_steps / decode_ms);
-  table += format("\n  %.2f s of audio", transcript.duration_s);
+  table += printf_text("  %d tokens generated", t.n_generated_tokens);
+  if (decode_ms > 0 && decode_steps > 0) table += printf_text(", %.1f tokens/s", 1000.0 * decode_steps / decode_ms);
+  table += printf_text("\n  %.2f s of audio", transcript.duration_s);
   if (transcript.duration_s > 0 && total_ms > 0) {
     const double total_s = total_ms / 1000.0;
-    table += format(", real-time factor %.4f (%.1f times real time)", total_s / transcript.duration_s,
+    table += printf_text(", real-time factor %.4f (%.1f times real time)", total_s / transcript.duration_s,
                     transcript.duration_s / total_s);
   }
-  table += format("\n  not included: model loading %.1f ms, media decoding %.1f ms\n", model_load_ms, audio_decode_ms);
+  table += printf_text("\n  not included: model loading %.1f ms, media decoding %.1f ms\n", model_load_ms, audio_decode_ms);
   return table;
 }
 

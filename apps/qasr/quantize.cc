@@ -10,7 +10,7 @@
 namespace qasr::app {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kQuantizeExamples =
     "Examples:\n"
     "  qasr quantize Qwen3-ASR-1.7B Qwen3-ASR-1.7B-8bit\n"
     "  qasr quantize --bits 4 Qwen3-ASR-0.6B Qwen3-ASR-0.6B-4bit\n"
@@ -58,7 +58,7 @@ CLI::App* add_quantize(CLI::App& app, QuantizeArguments& arguments) {
       ->check(CLI::Range(0, 1024))
       ->type_name("N");
   command->add_flag("-q,--quiet", arguments.quiet, "No progress on standard error");
-  command->footer(kExamples);
+  command->footer(kQuantizeExamples);
   return command;
 }
 

@@ -7,7 +7,7 @@
 namespace qasr::app {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kStreamExamples =
     "Examples:\n"
     "  qasr stream --model 0.6b                               the default microphone; Ctrl-C ends\n"
     "  qasr stream --list-microphones\n"
@@ -140,7 +140,7 @@ CLI::App* add_stream(CLI::App& app, StreamArguments& arguments) {
   add_language_options(*command, arguments.common);
   add_word_options(*command, arguments.common);
   add_machine_options(*command, arguments.common);
-  command->footer(kExamples);
+  command->footer(kStreamExamples);
   command->callback([&arguments, command] { check_arguments(arguments, *command); });
   return command;
 }

@@ -13,7 +13,7 @@
 namespace qasr::app {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kTranscribeExamples =
     "Examples:\n"
     "  qasr transcribe meeting.mp3\n"
     "  qasr transcribe --model Qwen3-ASR-0.6B --language German interview.m4a\n"
@@ -236,7 +236,7 @@ CLI::App* add_transcribe(CLI::App& app, TranscribeArguments& arguments) {
   add_word_options(*command, arguments);
   add_audio_options(*command, arguments);
   add_machine_options(*command, arguments);
-  command->footer(kExamples);
+  command->footer(kTranscribeExamples);
   command->callback([&arguments, command] {
     arguments.subtitles.tag_words = wants_words(arguments);
     check_arguments(arguments, command);

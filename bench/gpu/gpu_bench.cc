@@ -10,6 +10,7 @@
 //          bars      lines `name value` for bench/gpu/bars.py; fewer with other formats than bf16
 //          gpus      batches of 128 clips of 30 s from one queue, on one GPU and on all N, one thread each
 //          engine    clients in a closed loop through the whole engine; with --gpus N on one GPU and on all
+//          choices   encoder with and without recorded layers, decode steps with sampling options
 //          single    one clip after the other, to look at the memory from outside
 //          profile   every stage once, for a profiler
 #include <algorithm>
@@ -24,6 +25,7 @@
 #include <vector>
 
 #include "backend/registry.h"
+#include "choice_bench.h"
 #include "engine_bench.h"
 #include "qasr/error.h"
 #include "workload.h"
@@ -317,15 +319,19 @@ int run(const Arguments& arguments) {
     return 0;
   }
   const auto backend = make_cuda_backend(0);
-  if (mode == "profile" || mode == "single") {
+  if (mode == "profile" || mode == "single" || mode == "choices") {
     Workload workload(*backend, arguments.model, arguments.formats);
+    if (mode == "choices") {
+      print_recorded_encoder(workload);
+      print_sampling(workload);
+    }
     if (mode == "profile") run_for_profile(workload);
     for (int clip = 0; mode == "single" && clip < 60; ++clip) workload.run(1, 30);
     return 0;
   }
   if (mode != "all" && mode != "quick" && mode != "bars" && mode != "steps") {
     throw Error(ErrorCode::kInvalidArgument,
-                "mode " + mode + ": expected all, quick, steps, bars, gpus, engine, single or profile");
+                "mode " + mode + ": expected all, quick, steps, bars, gpus, engine, choices, single or profile");
   }
   const Machine machine = measure_machine(*backend);
   const double start = now_s();

@@ -1,6 +1,7 @@
 #include "workload.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/check.h"
 #include "model/search.h"
@@ -186,24 +187,47 @@ double Workload::encoder_s(int n_clips, double clip_s) {
   return seconds;
 }
 
-double Workload::decode_step_s(int n_sequences, int n_positions, int n_steps) {
-  const int n_past = n_positions - n_steps / 2;
-  make_pool(std::int64_t{n_sequences} * ((n_positions + n_steps) / KvPool::kPageTokens + 2) * KvPool::kPageTokens);
+double Workload::encoder_s(int n_clips, double clip_s, bool recorded) {
+  compute_log_mels(clips(n_clips, clip_s));
+  encoder_workspace_.most_recorded_rows = recorded ? std::numeric_limits<std::int64_t>::max() : 0;
+  std::vector<double> times;
+  for (int round = 0; round < 44; ++round) {  // the first ones make memory, plans and graphs
+    const double start = now_s();
+    encode(0);
+    wait(embeddings_[0].view());
+    if (round >= 3) times.push_back(now_s() - start);
+  }
+  encoder_workspace_.most_recorded_rows = EncoderWorkspace().most_recorded_rows;
+  std::sort(times.begin(), times.end());
+  return times[times.size() / 2];
+}
+
+// Sequences with positions of earlier runs: their contents do not matter here.
+std::vector<KvSequence*> Workload::make_sequences(int n_sequences, int n_past, int n_steps) {
+  make_pool(std::int64_t{n_sequences} * ((n_past + 2 * n_steps) / KvPool::kPageTokens + 2) * KvPool::kPageTokens);
   std::vector<KvSequence*> sequences;
   sequences_.reserve(static_cast<std::size_t>(n_sequences));
   for (int s = 0; s < n_sequences; ++s) {
-    sequences_.emplace_back(*pool_);
-    sequences_.back().reserve(n_positions + n_steps);
-    sequences_.back().advance(n_past);  // positions of earlier runs: their contents do not matter here
+    sequences.push_back(&sequences_.emplace_back(*pool_));
+    sequences.back()->reserve(n_past + 2 * n_steps);
+    sequences.back()->advance(n_past);
   }
-  for (KvSequence& sequence : sequences_) sequences.push_back(&sequence);
+  return sequences;
+}
+
+double Workload::decode_step_s(int n_sequences, int n_positions, int n_steps, const SamplingOptions& sampling) {
+  const int n_past = n_positions - n_steps / 2;
+  const std::vector<KvSequence*> sequences = make_sequences(n_sequences, n_past, n_steps);
   std::vector<std::int32_t> ids(sequences.size(), 100);
+  const std::vector<std::int32_t> history(100, 100);
+  std::vector<RowChoice> choices;
+  if (!takes_most_likely(sampling)) choices.assign(ids.size(), {.options = sampling, .history = history});
   const int ahead = decoder_->run_ahead_steps();
   double seconds = 0;
   for (int round = 0; round < 2; ++round) {  // the second counts
-    for (KvSequence& sequence : sequences_) sequence.truncate(n_past);
+    for (KvSequence* sequence : sequences) sequence->truncate(n_past);
     const double start = now_s();
-    decoder_->start_steps(ids, decoder_workspace_);
+    decoder_->start_steps(ids, decoder_workspace_, choices, n_steps);
     for (int step = 0; step < n_steps + ahead; ++step) {
       if (step < n_steps) decoder_->enqueue_step(sequences, decoder_workspace_);
       if (step >= ahead) decoder_->read_step(decoder_workspace_, ids);
@@ -211,6 +235,24 @@ double Workload::decode_step_s(int n_sequences, int n_positions, int n_steps) {
     seconds = now_s() - start;
   }
   return seconds / n_steps;
+}
+
+double Workload::host_choice_step_s(int n_sequences, int n_positions, int n_steps, const SamplingOptions& sampling) {
+  const std::vector<KvSequence*> sequences = make_sequences(n_sequences, n_positions - n_steps / 2, n_steps);
+  std::vector<std::int32_t> ids(sequences.size(), 100);
+  const std::vector<std::int32_t> history(100, 100);
+  RowChoice choice{.options = sampling, .history = history};
+  std::vector<float> logits(static_cast<std::size_t>(config_.text.vocab));
+  const double start = now_s();
+  for (int step = 0; step < n_steps; ++step) {
+    decoder_->decode_step(sequences, ids, decoder_workspace_, ids);
+    for (std::size_t row = 0; row < ids.size(); ++row) {
+      const auto index = static_cast<std::int64_t>(row);
+      backend_.download(decoder_workspace_.logits.view().slice_rows(index, 1), logits.data());
+      ids[row] = choose_token(choice, logits);
+    }
+  }
+  return (now_s() - start) / n_steps;
 }
 
 double Workload::decode_weight_bytes() const { return static_cast<double>(decoder_->step_weight_bytes()); }

@@ -54,13 +54,18 @@ class Workload {
   /// From samples in host memory to the first id.
   double first_token_s(double clip_s);
   /// Seconds of one decode step of `n_sequences` sequences of about `n_positions` positions.
-  double decode_step_s(int n_sequences, int n_positions, int n_steps);
+  ///   sampling  how all of them choose
+  double decode_step_s(int n_sequences, int n_positions, int n_steps, const SamplingOptions& sampling = {});
+  /// The same with logits that go to the host, which chooses.
+  double host_choice_step_s(int n_sequences, int n_positions, int n_steps, const SamplingOptions& sampling);
   /// Seconds of log-mel of `n_clips` clips whose samples are in host memory.
   double log_mel_s(int n_clips, double clip_s);
   /// The same of samples that are on the GPU already.
   double log_mel_kernels_s(int n_clips, double clip_s);
   /// Seconds of the encoder over `n_clips` clips.
   double encoder_s(int n_clips, double clip_s);
+  /// The median of 41 times, with recorded layers or without.
+  double encoder_s(int n_clips, double clip_s, bool recorded);
 
   /// Bytes a decode step reads of weights.
   double decode_weight_bytes() const;
@@ -79,6 +84,7 @@ class Workload {
   void prefill(int n_clips, int n_new_tokens);
   std::vector<std::int32_t> prompt(int n_audio_tokens) const;
   void make_pool(std::int64_t n_positions);
+  std::vector<KvSequence*> make_sequences(int n_sequences, int n_past, int n_steps);
   void wait(ConstTensorView view);
 
   Backend& backend_;

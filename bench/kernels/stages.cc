@@ -40,7 +40,7 @@ void AttentionBlocks(benchmark::State& state) {
   std::vector<std::int32_t> begin;
   for (std::int32_t block = 0; block <= blocks; ++block) begin.push_back(block * kBlock);
   const Tensor qkv({blocks * kBlock, 3 * kHeads * kDim}), y({blocks * kBlock, kHeads * kDim});
-  for (auto _ : state) backend().attention_blocks(qkv.view, kHeads, begin, y.view);
+  for (auto _ : state) backend().attention_blocks(qkv.view, kHeads, {begin}, y.view);
   report_flops(state, static_cast<double>(blocks * kHeads * 2 * kDim) * kBlock * kBlock);
 }
 BENCHMARK(AttentionBlocks)->ArgName("blocks")->Arg(4)->UseRealTime();

@@ -10,12 +10,12 @@
 namespace qasr {
 namespace {
 
-constexpr int kHop = 160;
+constexpr int kHopSamples = 160;
 constexpr int kWindow = 512;                       // 32 ms
 constexpr int kFineWindow = 1024;                  // 64 ms: bins of 15.6 Hz separate the tones of music
 constexpr int kFineEvery = 4;                      // frames: 40 ms
-constexpr int kPast = kFineWindow / 2 - kHop / 2;  // samples before a frame's beginning that its windows reach
-constexpr int kNeeded = kPast + kHop / 2 + kFineWindow / 2;  // from the buffer's beginning to the last window's end
+constexpr int kPastSamples = kFineWindow / 2 - kHopSamples / 2;  // samples before a frame's beginning that its windows reach
+constexpr int kNeeded = kPastSamples + kHopSamples / 2 + kFineWindow / 2;  // from the buffer's beginning to the last window's end
 constexpr double kLowHz = 100, kHighHz = 7400;
 constexpr int kPitchStep = 4, kMinLag = 10, kMaxLag = 60;  // at 4 kHz: 400 to 66 Hz
 constexpr int kPitchSamples = 160;                         // at 4 kHz: 40 ms
@@ -32,7 +32,7 @@ VoiceFeatures::VoiceFeatures()
       fine_stft_(kFineWindow, kFineWindow / 2, kFineWindow),
       scratch_(stft_),
       fine_scratch_(fine_stft_),
-      buffer_(kPast, 0.0f),
+      buffer_(kPastSamples, 0.0f),
       power_(static_cast<std::size_t>(stft_.n_bins())),
       fine_power_(static_cast<std::size_t>(fine_stft_.n_bins())) {
   const double low = hz_to_mel(kLowHz), high = hz_to_mel(kHighHz);
@@ -47,10 +47,10 @@ void VoiceFeatures::push(std::span<const float> samples, std::vector<VoiceFrameF
   n_samples_ += samples.size();
   buffer_.insert(buffer_.end(), samples.begin(), samples.end());
   std::size_t begin = 0;
-  for (; buffer_.size() - begin >= kNeeded; begin += kHop) {
+  for (; buffer_.size() - begin >= kNeeded; begin += kHopSamples) {
     out.emplace_back();
     VoiceFrameFeatures& frame = out.back();
-    const float* middle = buffer_.data() + begin + kPast + kHop / 2;
+    const float* middle = buffer_.data() + begin + kPastSamples + kHopSamples / 2;
     band_levels(middle - kWindow / 2, frame);
     summarise(frame);
     pitch(middle - kPitchStep * (kPitchSamples + kMaxLag) / 2, frame);
@@ -61,8 +61,8 @@ void VoiceFeatures::push(std::span<const float> samples, std::vector<VoiceFrameF
 }
 
 void VoiceFeatures::finish(std::vector<VoiceFrameFeatures>& out) {
-  const std::size_t n_wanted = (n_samples_ + kHop - 1) / kHop;
-  const std::vector<float> silence(kHop, 0.0f);
+  const std::size_t n_wanted = (n_samples_ + kHopSamples - 1) / kHopSamples;
+  const std::vector<float> silence(kHopSamples, 0.0f);
   while (n_frames_ < n_wanted) push(silence, out);
 }
 

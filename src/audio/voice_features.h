@@ -46,7 +46,7 @@ class VoiceFeatures {
 
   Stft stft_, fine_stft_;
   Stft::Scratch scratch_, fine_scratch_;
-  std::vector<float> buffer_;  // from kPast samples before the next frame
+  std::vector<float> buffer_;  // from kPastSamples samples before the next frame
   std::vector<float> power_, fine_power_;
   std::array<int, VoiceFrameFeatures::kBands + 1> band_bins_{};
   std::array<std::array<float, VoiceFrameFeatures::kBands>, 2> before_db_{};  // bands of the last two frames

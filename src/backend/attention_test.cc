@@ -14,7 +14,7 @@ Floats run_blocks(Backend& backend, const Floats& qkv, int n_heads, std::int64_t
   const std::int64_t rows = block_begin.back(), width = n_heads * head_dim;
   const Input input(backend, qkv, {rows, 3 * width});
   const Output y(backend, {rows, width});
-  backend.attention_blocks(input, n_heads, block_begin, y);
+  backend.attention_blocks(input, n_heads, {block_begin}, y);
   return y.read();
 }
 

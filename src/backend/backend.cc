@@ -52,6 +52,10 @@ std::int64_t Backend::batch_table_size(const SequenceBatch&) const { return 0; }
 
 void Backend::upload_batch(const SequenceBatch&, TensorView) {}
 
+std::int64_t Backend::block_table_size(const RowBlocks&) const { return 0; }
+
+void Backend::upload_blocks(const RowBlocks&, TensorView) {}
+
 std::unique_ptr<LogMelFilter> Backend::make_log_mel(std::span<const float>, std::span<const float>, int, int) {
   return nullptr;
 }
@@ -88,6 +92,36 @@ void Backend::pick_log_probs(ConstTensorView logits, ConstTensorView ids, Tensor
     picked[r] = log_softmax_at(row, chosen[r]);
   }
   upload(picked.data(), log_probs);
+}
+
+void Backend::choose_ids(ConstTensorView logits, TensorView table, TensorView ids) {
+  check_choose_ids(logits, table, ids);
+  std::vector<std::int32_t> records(static_cast<std::size_t>(table.shape.elements()));
+  std::vector<std::int32_t> chosen(static_cast<std::size_t>(logits.rows()));
+  std::vector<float> row(static_cast<std::size_t>(logits.cols()));
+  download(table, records.data());
+  download(ids, chosen.data());
+  for (std::size_t r = 0; r < chosen.size(); ++r) {
+    std::int32_t* place = records.data() + r * static_cast<std::size_t>(kChoiceRecordWords);
+    ChoiceRecord record;
+    std::memcpy(&record, place, sizeof record);
+    if (record.draws_or_penalises == 0) continue;
+    QASR_CHECK(record.n_history < record.history_capacity);
+    RowChoice choice{.options = {.temperature = record.temperature,
+                                 .top_k = record.top_k,
+                                 .top_p = record.top_p,
+                                 .repetition_penalty = record.repetition_penalty,
+                                 .no_repeat_ngram_size = record.no_repeat_ngram_size},
+                     .random_state = record.random_state};
+    std::int32_t* history = records.data() + record.history_begin;
+    choice.history = {history, static_cast<std::size_t>(record.n_history)};
+    download(logits.slice_rows(static_cast<std::int64_t>(r), 1), row.data());
+    chosen[r] = history[record.n_history++] = choose_token(choice, row);
+    record.random_state = choice.random_state;
+    std::memcpy(place, &record, sizeof record);
+  }
+  upload(records.data(), table);
+  upload(chosen.data(), ids);
 }
 
 float log_softmax_at(std::span<const float> logits, std::int32_t id) {

@@ -28,6 +28,7 @@
 #include <string>
 
 #include "backend/packed_sections.h"
+#include "backend/token_choice.h"
 #include "qasr/options.h"
 #include "tensor/host_tensor.h"
 #include "tensor/tensor_view.h"
@@ -140,6 +141,13 @@ struct SequenceBatch {
   std::int64_t n_rows() const { return row_begin.empty() ? 0 : row_begin.back(); }
 };
 
+/// Rows that attend to each other: block b owns rows [begin[b], begin[b + 1]).
+struct RowBlocks {
+  std::span<const std::int32_t> begin;  ///< [n_blocks + 1], starts with 0, ends with the rows, strictly increasing
+  /// The same as upload_blocks() wrote it into the backend's memory. Recorded operations need it.
+  ConstTensorView tables = {};
+};
+
 /// Small results on their way from the backend to the host, oldest first. Belongs to one caller; the backend outlives
 /// it.
 class ReadQueue {
@@ -196,6 +204,10 @@ class Backend {
   ///   key  everything the calls depend on: shapes and addresses
   virtual void run_recorded(std::span<const std::uintptr_t> key, const std::function<void()>& operations);
 
+  /// Where operations on many rows are worth recording, their number is rounded up to a multiple of this, so that one
+  /// record serves many numbers of rows; 0: nothing is recorded.
+  virtual std::int64_t recorded_rows_step() const { return 0; }
+
   virtual std::unique_ptr<ReadQueue> make_read_queue();
 
   // ---- memory ------------------------------------------------------------------------------------------------------
@@ -222,6 +234,10 @@ class Backend {
   virtual std::int64_t batch_table_size(const SequenceBatch& batch) const;
   ///   tables  [at least batch_table_size] i32
   virtual void upload_batch(const SequenceBatch& batch, TensorView tables);
+
+  /// The same for RowBlocks::tables.
+  virtual std::int64_t block_table_size(const RowBlocks& blocks) const;
+  virtual void upload_blocks(const RowBlocks& blocks, TensorView tables);
 
   // ---- weights: checked and packed once at load --------------------------------------------------------------------
 
@@ -299,11 +315,9 @@ class Backend {
 
   /// Bidirectional attention inside each block of rows, none across blocks. No score matrix in memory.
   ///   qkv  [rows, 3 * n_heads * head_dim] act: all queries, then all keys, then all values of the row
-  ///   block_begin  [n_blocks + 1], starts with 0, ends with rows, strictly increasing
   ///   y    [rows, n_heads * head_dim] act
   /// Numerics: scores scaled by 1 / sqrt(head_dim), softmax in f32. Source: arXiv:1706.03762.
-  virtual void attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
-                                TensorView y) = 0;
+  virtual void attention_blocks(ConstTensorView qkv, int n_heads, const RowBlocks& blocks, TensorView y) = 0;
 
   /// y[r] = row ids[r] of the matrix.
   ///   table [vocab, hidden]    y [ids.size(), hidden] f32
@@ -375,6 +389,15 @@ class Backend {
   ///   logits [rows, vocab] f32    ids [rows] i32, in the backend's memory    log_probs [rows] f32
   /// Numerics: exponentials relative to the row's maximum. Default: on the host, in f64, after a download.
   virtual void pick_log_probs(ConstTensorView logits, ConstTensorView ids, TensorView log_probs);
+
+  /// ids[r] = the next token of row r by its record; rows whose record does not draw or penalise keep their id. Takes
+  /// the token into the row's history and advances its random state.
+  ///   logits [rows, vocab] f32, not changed    ids [rows] i32, in the backend's memory
+  ///   table  i32: make_choice_table() of the rows, perhaps with room behind it
+  /// Numerics: choose_token's. cuda/ rounds probabilities to f32, so that a draw within 1e-6 of the border between two
+  /// tokens may fall on its other side, and as much probability at the border of top_p may be left out or in.
+  /// Default: choose_token on the host, after a download.
+  virtual void choose_ids(ConstTensorView logits, TensorView table, TensorView ids);
 };
 
 /// logits[id] - log(sum of exp(logits)), in f64.

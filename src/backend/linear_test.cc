@@ -1,5 +1,5 @@
 // Products with what follows them: linear, gate_up_silu, argmax_logits, embed.
-#include "backend/backend_test_util.h"
+#include "backend/choose_ids_test_util.h"
 
 namespace qasr::test {
 namespace {
@@ -199,6 +199,12 @@ TEST_P(LinearTest, PickedLogProbsAgreeWithReference) {
     const Floats expected = run(*reference_);
     EXPECT_NEAR(expected[0], 0, 1e-6);
     expect_close(run(*cpu_), expected, tolerance::kLogProb, std::to_string(vocab));
+  }
+}
+
+TEST_P(LinearTest, ChosenIdsAreThoseOfTheDefinition) {
+  for (const LogitKind kind : {LogitKind::kSharp, LogitKind::kFlat, LogitKind::kEqual}) {
+    for (const std::size_t vocab : {7, 300}) check_choices(*cpu_, kind, vocab, 6, 0);
   }
 }
 

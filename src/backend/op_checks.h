@@ -52,6 +52,12 @@ inline void check_pick_log_probs(ConstTensorView logits, ConstTensorView ids, Co
   check_vector(log_probs, logits.rows());
 }
 
+inline void check_choose_ids(ConstTensorView logits, ConstTensorView table, ConstTensorView ids) {
+  QASR_CHECK(logits.dtype == DType::kF32 && logits.shape.rank() == 2 && logits.cols() > 0);
+  QASR_CHECK(ids.dtype == DType::kI32 && ids.shape == Shape({logits.rows()}));
+  QASR_CHECK(table.dtype == DType::kI32 && table.shape.elements() >= logits.rows() * kChoiceRecordWords);
+}
+
 inline void check_linear(ConstTensorView x, const LinearWeight& w, TensorView y, DType act = DType::kF32) {
   QASR_CHECK(x.shape.rank() == 2);
   check_matrix(x, x.rows(), w.in_features(), act);
@@ -122,12 +128,12 @@ inline void check_gather_rows(ConstTensorView x, std::span<const std::int32_t> x
   check_indices(x_rows, x.rows());
 }
 
-inline void check_attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
-                                   TensorView y, DType act = DType::kF32) {
+inline void check_attention_blocks(ConstTensorView qkv, int n_heads, const RowBlocks& blocks, TensorView y,
+                                   DType act = DType::kF32) {
   QASR_CHECK(qkv.shape.rank() == 2 && y.shape.rank() == 2 && n_heads > 0 && y.cols() % n_heads == 0);
   check_matrix(qkv, y.rows(), 3 * y.cols(), act);
   check_matrix(y, y.rows(), y.cols(), act);
-  check_row_begin(block_begin, y.rows());
+  check_row_begin(blocks.begin, y.rows());
 }
 
 inline void check_embed(const LinearWeight& table, std::span<const std::int32_t> ids, TensorView y) {

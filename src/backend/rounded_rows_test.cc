@@ -51,8 +51,10 @@ TEST_P(RoundedRowsTest, Norms) {
       const auto n = static_cast<std::size_t>(cols);
       const Input x(*cpu_, random_floats(static_cast<std::size_t>(rows) * n, 1, 5.0f), {rows, cols});
       const Input weight(*cpu_, random_floats(n, 2), {cols}), bias(*cpu_, random_floats(n, 3), {cols});
-      expect_same_product(rows, cols, [&](TensorView y) { cpu_->rms_norm(x, weight, 1e-6f, y); }, "rms_norm");
-      expect_same_product(rows, cols, [&](TensorView y) { cpu_->layer_norm(x, weight, bias, 1e-5f, y); }, "layer_norm");
+      expect_same_product(
+          rows, cols, [&](TensorView y) { cpu_->rms_norm(x, weight, 1e-6f, y); }, "rms_norm");
+      expect_same_product(
+          rows, cols, [&](TensorView y) { cpu_->layer_norm(x, weight, bias, 1e-5f, y); }, "layer_norm");
     }
   }
 }
@@ -71,7 +73,8 @@ TEST_P(RoundedRowsTest, Products) {
         expect_same_product(
             rows, cols, [&](TensorView y) { cpu_->linear(x, *linear, y, {.activation = Activation::kGelu}); },
             "linear");
-        expect_same_product(rows, cols, [&](TensorView y) { cpu_->gate_up_silu(x, *gate_up, y); }, "gate_up_silu");
+        expect_same_product(
+            rows, cols, [&](TensorView y) { cpu_->gate_up_silu(x, *gate_up, y); }, "gate_up_silu");
       }
     }
   }
@@ -82,7 +85,8 @@ TEST_P(RoundedRowsTest, AttentionInBlocks) {
   for (std::int64_t head_dim : {10, 16, 32, 64}) {
     const std::int64_t width = 3 * head_dim;
     const Input qkv(*cpu_, random_floats(static_cast<std::size_t>(40 * 3 * width), 1), {40, 3 * width});
-    expect_same_product(40, width, [&](TensorView y) { cpu_->attention_blocks(qkv, 3, begin, y); }, "attention_blocks");
+    expect_same_product(
+        40, width, [&](TensorView y) { cpu_->attention_blocks(qkv, 3, {begin}, y); }, "attention_blocks");
   }
 }
 
@@ -109,8 +113,8 @@ TEST_P(RoundedRowsTest, CausalAttention) {
                                  *cache, q);
       queries[dtype == DType::kQ8Rows] = q.read();
       expect_same_product(
-          kRowsOfCall, kHeads * head_dim,
-          [&](TensorView y) { cpu_->attention_causal(q, kHeads, 0, batch, *cache, y); }, "attention_causal");
+          kRowsOfCall, kHeads * head_dim, [&](TensorView y) { cpu_->attention_causal(q, kHeads, 0, batch, *cache, y); },
+          "attention_causal");
     }
     expect_same(queries[1], queries[0], "queries");
   }
@@ -120,13 +124,15 @@ TEST_P(RoundedRowsTest, ConvStem) {
   for (std::int64_t channels : {8, 33}) {
     const auto n = static_cast<std::size_t>(channels);
     const TestTensor w1(random_floats(n * 9, 1), {channels, 1, 3, 3});
-    const TestTensor w2(random_floats(n * n * 9, 2, 0.1f), {channels, channels, 3, 3}), b(random_floats(n, 3), {channels});
+    const TestTensor w2(random_floats(n * n * 9, 2, 0.1f), {channels, channels, 3, 3}),
+        b(random_floats(n, 3), {channels});
     const HostTensor weights[] = {w1.tensor, w2.tensor, w2.tensor}, biases[] = {b.tensor, b.tensor, b.tensor};
     const Input x(*cpu_, random_floats(3 * 20 * 13, 4), {3, 20, 13});
     for (WeightFormat format : {WeightFormat::kF32, WeightFormat::kQ8}) {
       const auto stem = cpu_->make_conv_stem(weights, biases, format);
-      expect_same_product(3 * conv_out_length(13, 3), channels * conv_out_length(20, 3),
-                          [&](TensorView y) { cpu_->conv_stem(x, *stem, y); }, "conv_stem");
+      expect_same_product(
+          3 * conv_out_length(13, 3), channels * conv_out_length(20, 3),
+          [&](TensorView y) { cpu_->conv_stem(x, *stem, y); }, "conv_stem");
     }
   }
 }

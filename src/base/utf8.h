@@ -23,6 +23,8 @@ struct Utf8Char {
   Utf8Status status;
 };
 
+constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+
 /// The first character of `text`, which must not be empty.
 Utf8Char decode_utf8_char(std::string_view text) noexcept;
 

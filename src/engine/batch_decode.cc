@@ -1,5 +1,4 @@
-// Decode steps of all runs that are ready, hop 9 of the walk. The choice is the backend's, or the host's for runs with
-// penalties or temperature.
+// Decode steps of all runs that are ready, hop 9 of the walk.
 #include <algorithm>
 
 #include "engine/attempt.h"
@@ -56,7 +55,6 @@ void BatchRunner::decode(const std::atomic<bool>& has_changed) {
   const int ahead = model_.decoder().run_ahead_steps();
   int n_steps = ahead == 0 ? 1 : has_preparation() ? ahead + 1 : kBurstSteps;
   for (const DecodeRun* run : decoding_) {
-    if (!run->chooser.takes_most_likely()) n_steps = 1;
     n_steps = std::min(n_steps, run->max_tokens - static_cast<int>(run->ids.size()));
   }
   n_steps = make_room_for_steps(std::max(1, n_steps));
@@ -74,14 +72,18 @@ void BatchRunner::run_steps(int n_steps, const std::atomic<bool>& has_changed) {
   std::vector<KvSequence*> sequences;
   std::vector<std::int32_t> ids;
   std::vector<float> log_probs(runs.size());
-  bool want_log_probs = false;
+  std::vector<RowChoice> choices;
+  bool want_log_probs = false, most_likely = true;
   for (DecodeRun* run : runs) {
     sequences.push_back(&*run->sequence);
     ids.push_back(run->last_id());
+    choices.push_back(run->chooser.choice(run->ids));
+    most_likely = most_likely && run->chooser.takes_most_likely();
     want_log_probs = want_log_probs || run->wants_log_probs;
   }
+  if (most_likely) choices.clear();
   decode_workspace_.want_log_probs = want_log_probs;
-  decoder.start_steps(ids, decode_workspace_);
+  decoder.start_steps(ids, decode_workspace_, choices, n_steps);
   const int ahead = std::min(decoder.run_ahead_steps(), n_steps - 1);
   int under_way = 0, n_enqueued = 0;
   bool any_ended = false;
@@ -99,9 +101,7 @@ void BatchRunner::run_steps(int n_steps, const std::atomic<bool>& has_changed) {
     for (std::size_t row = 0; row < runs.size(); ++row) {
       DecodeRun& run = *runs[row];
       if (run.end != RunEnd::kNone) continue;  // its later steps were under way already
-      if (!run.chooser.takes_most_likely()) {
-        choose_on_host(static_cast<std::int64_t>(row), run, ids[row], log_probs[row]);
-      }
+      run.chooser.advance();
       accept(run, ids[row], log_probs[row]);
       any_ended = any_ended || run.end != RunEnd::kNone;
     }
@@ -120,19 +120,6 @@ EngineLoad BatchRunner::load() const {
     load.n_kv_pages_used = load.n_kv_pages - pool_->n_free_pages();
   }
   return load;
-}
-
-void BatchRunner::choose_on_host(std::int64_t row, DecodeRun& run, std::int32_t& id, float& log_prob) {
-  const TensorView logits = decode_workspace_.logits.view();
-  logits_.resize(static_cast<std::size_t>(logits.cols()));
-  backend_.download(logits.slice_rows(row, 1), logits_.data());
-  if (!run.wants_log_probs) {
-    id = run.chooser.choose(run.ids, logits_);
-    return;
-  }
-  std::vector<float> processed = logits_;
-  id = run.chooser.choose(run.ids, processed);
-  log_prob = log_softmax_at(logits_, id);
 }
 
 void BatchRunner::accept(DecodeRun& run, std::int32_t id, float log_prob) {

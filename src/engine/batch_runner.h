@@ -105,7 +105,6 @@ class BatchRunner {
   int make_room_for_steps(int n_steps);
   void run_steps(int n_steps, const std::atomic<bool>& has_changed);
   void accept(DecodeRun& run, std::int32_t id, float log_prob);
-  void choose_on_host(std::int64_t row, DecodeRun& run, std::int32_t& id, float& log_prob);
   void end_run(DecodeRun& run, RunEnd end, const Error* error = nullptr);
 
   Backend& backend_;
@@ -124,7 +123,6 @@ class BatchRunner {
   std::list<EncodeGroup> groups_;
   std::vector<std::unique_ptr<FrontEndWorkspace>> spare_front_ends_;
   std::uint64_t n_decode_steps_ = 0, n_decode_rows_ = 0;
-  std::vector<float> logits_;  // [vocab] one row on the host
 };
 
 }  // namespace qasr

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/bad_argument.h"
 #include "model/token_chooser.h"
 #include "qasr/audio.h"
 #include "qasr/error.h"
@@ -15,8 +16,6 @@ constexpr double kOfficialMaxSegment_s = 1200;
 constexpr double kMinSegment_s = 1;
 constexpr int kMinBudget = 256, kBudgetPerSecond = 16;
 constexpr std::string_view kWhiteSpace = " \t\n\v\f\r";
-
-[[noreturn]] void bad_argument(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
 }  // namespace
 

@@ -4,14 +4,13 @@
 #include <utility>
 
 #include "engine/attempt.h"
+#include "engine/bad_argument.h"
 #include "engine/segmenter.h"
 #include "qasr/audio.h"
 #include "text/asr_output.h"
 
 namespace qasr {
 namespace {
-
-[[noreturn]] void bad_argument(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
 RequestSettings checked_settings(const RequestOptions& options) {
   if (options.max_waiting_segments < 1) {

@@ -7,11 +7,10 @@
 #include <utility>
 
 #include "engine/attempt.h"
+#include "engine/bad_argument.h"
 
 namespace qasr {
 namespace {
-
-[[noreturn]] void bad_argument(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
 void require_range(const char* name, double value, double least, double most) {
   if (value >= least && value <= most) return;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <string>
 
 namespace qasr {
@@ -10,6 +11,7 @@ namespace {
 
 constexpr int kConvs = 3;
 constexpr MatrixRole kRole = MatrixRole::kEncoder;
+constexpr std::int64_t kLeastTable = 1024;  // elements, so that tables of small passes keep their address
 
 }  // namespace
 
@@ -162,30 +164,85 @@ void AudioEncoder::encode_growing_window(const Window& window, std::size_t n_kno
     const TensorView x = embed_chunks({&fresh, 1}, workspace);
     backend_.scatter_rows(x, std::span(all_rows).subspan(static_cast<std::size_t>(n_known_rows)), stem.view());
   }
-  backend_.gather_rows(stem.view(), all_rows, workspace.x.resize(backend_, {window.n_tokens, config_.d_model}));
+  backend_.gather_rows(stem.view(), all_rows, resize_x(window.n_tokens, workspace));
   run_layers(std::vector<std::int32_t>{0, static_cast<std::int32_t>(window.n_tokens)}, 0, workspace, out, {});
+}
+
+// Rows that a recorded pass over n_rows computes; n_rows where there is none.
+std::int64_t AudioEncoder::padded_rows(std::int64_t n_rows, const EncoderWorkspace& workspace) const {
+  const std::int64_t step = backend_.recorded_rows_step();
+  return step == 0 || n_rows > workspace.most_recorded_rows ? n_rows : (n_rows + step - 1) / step * step;
+}
+
+// workspace.x as [n_rows, d_model], with memory for padded_rows.
+TensorView AudioEncoder::resize_x(std::int64_t n_rows, EncoderWorkspace& workspace) const {
+  workspace.x.resize(backend_, {padded_rows(n_rows, workspace), config_.d_model});
+  return workspace.x.resize(backend_, {n_rows, config_.d_model});
 }
 
 // workspace.x through all layers and the projector.
 void AudioEncoder::run_layers(std::span<const std::int32_t> window_begin, std::int64_t first_row,
                               EncoderWorkspace& workspace, TensorView out, const EncoderTap& tap) const {
+  if (!tap && backend_.recorded_rows_step() > 0 && out.rows() <= workspace.most_recorded_rows) {
+    const TensorView projected = run_recorded({window_begin}, workspace).slice_rows(0, out.rows());
+    return backend_.linear(projected, *proj2_, out, {});  // it writes where the caller wants it: not the same address
+  }
   const auto show = [&](const std::string& stage, ConstTensorView rows) {
     if (tap) tap(stage, first_row, rows);
   };
-  const TensorView x = workspace.x.view();
   for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
-    run_layer(layers_[layer], window_begin, workspace);
-    show("layer." + std::to_string(layer), x);
+    run_layer(layers_[layer], {window_begin}, workspace);
+    show("layer." + std::to_string(layer), workspace.x.view());
   }
   // A tap sees act.
   const DType normed_dtype = tap ? backend_.activation_dtype() : backend_.operand_dtype(*proj1_);
-  const TensorView normed = workspace.normed.resize(backend_, x.shape, normed_dtype);
-  backend_.layer_norm(x, post_norm_weight_.view(), post_norm_bias_.view(), config_.layer_norm_eps, normed);
+  const TensorView normed = run_post_norm(workspace, normed_dtype);
   show("ln_post", normed);
-  const TensorView projected = workspace.attention.resize(backend_, x.shape, backend_.operand_dtype(*proj2_));
-  backend_.linear(normed, *proj1_, projected, {.activation = Activation::kGelu});
-  backend_.linear(projected, *proj2_, out, {});
+  backend_.linear(run_proj1(normed, workspace), *proj2_, out, {});
   show("output", out);
+}
+
+// The layers and the projector up to its last product, as one record: [padded_rows, d_model].
+TensorView AudioEncoder::run_recorded(RowBlocks windows, EncoderWorkspace& workspace) const {
+  const std::int64_t n_rows = padded_rows(workspace.x.view().rows(), workspace);
+  const std::int64_t table_size = backend_.block_table_size(windows);
+  workspace.tables.resize(backend_, {std::max(table_size, kLeastTable)}, DType::kI32);
+  const TensorView tables = workspace.tables.resize(backend_, {table_size}, DType::kI32);
+  backend_.upload_blocks(windows, tables);
+  windows.tables = tables;
+
+  const DType act = backend_.activation_dtype();
+  std::vector<std::uintptr_t> key = {reinterpret_cast<std::uintptr_t>(this), static_cast<std::uintptr_t>(n_rows),
+                                     static_cast<std::uintptr_t>(table_size)};
+  const auto fix = [&](DeviceTensor& tensor, std::int64_t width, DType dtype) {
+    key.push_back(reinterpret_cast<std::uintptr_t>(tensor.resize(backend_, {n_rows, width}, dtype).data));
+    return tensor.view();
+  };
+  key.push_back(reinterpret_cast<std::uintptr_t>(tables.data));
+  fix(workspace.x, config_.d_model, DType::kF32);
+  fix(workspace.normed, config_.d_model, act);
+  fix(workspace.qkv, 3LL * config_.d_model, act);
+  fix(workspace.ff, config_.d_ff, act);
+  const TensorView projected = fix(workspace.attention, config_.d_model, act);
+  const auto operations = [&] {
+    for (const Layer& layer : layers_) run_layer(layer, windows, workspace);
+    run_proj1(run_post_norm(workspace, backend_.operand_dtype(*proj1_)), workspace);
+  };
+  backend_.run_recorded(key, std::cref(operations));
+  return projected;
+}
+
+TensorView AudioEncoder::run_post_norm(EncoderWorkspace& workspace, DType dtype) const {
+  const TensorView x = workspace.x.view(), normed = workspace.normed.resize(backend_, x.shape, dtype);
+  backend_.layer_norm(x, post_norm_weight_.view(), post_norm_bias_.view(), config_.layer_norm_eps, normed);
+  return normed;
+}
+
+TensorView AudioEncoder::run_proj1(ConstTensorView normed, EncoderWorkspace& workspace) const {
+  const TensorView projected =
+      workspace.attention.resize(backend_, workspace.x.view().shape, backend_.operand_dtype(*proj2_));
+  backend_.linear(normed, *proj1_, projected, {.activation = Activation::kGelu});
+  return projected;
 }
 
 // Frames of every chunk, padded with zeros to the windows' width: [n_chunks, n_mels, width].
@@ -240,14 +297,13 @@ TensorView AudioEncoder::embed_chunks(std::span<const Window> windows, EncoderWo
   backend_.conv_stem(chunks, *conv_stem_, stem);
   const TensorView stem_out = workspace.stem_out.resize(backend_, {n_rows, config_.d_model}, act);
   backend_.linear(stem, *conv_out_, stem_out, {});
-  const TensorView x = workspace.x.resize(backend_, {static_cast<std::int64_t>(chunk_rows.size()), config_.d_model});
+  const TensorView x = resize_x(static_cast<std::int64_t>(chunk_rows.size()), workspace);
   backend_.gather_rows_add(stem_out, chunk_rows, positions_.view(), position_rows, x);
   return x;
 }
 
-// One pre-LayerNorm transformer layer, in place on workspace.x.
-void AudioEncoder::run_layer(const Layer& layer, std::span<const std::int32_t> window_begin,
-                             EncoderWorkspace& workspace) const {
+// One pre-LayerNorm transformer layer, in place on workspace.x. Rows behind the windows attend to nothing.
+void AudioEncoder::run_layer(const Layer& layer, const RowBlocks& windows, EncoderWorkspace& workspace) const {
   const TensorView x = workspace.x.view();
   const DType act = backend_.activation_dtype();
   const TensorView qkv = workspace.qkv.resize(backend_, {x.rows(), 3LL * config_.d_model}, act);
@@ -261,7 +317,8 @@ void AudioEncoder::run_layer(const Layer& layer, std::span<const std::int32_t> w
   backend_.layer_norm(x, layer.attention_norm_weight.view(), layer.attention_norm_bias.view(), eps, attention_in);
   backend_.linear(attention_in, *layer.qkv, qkv, {});
   const TensorView attention = operand(workspace.attention, *layer.attention_out);
-  backend_.attention_blocks(qkv, config_.n_heads, window_begin, attention);
+  const std::int64_t n_valid = windows.begin.back();
+  backend_.attention_blocks(qkv.slice_rows(0, n_valid), config_.n_heads, windows, attention.slice_rows(0, n_valid));
   backend_.linear(attention, *layer.attention_out, x, {.accumulate = true});
 
   const TensorView ff_in = operand(workspace.normed, *layer.fc1), ff = operand(workspace.ff, *layer.fc2);

@@ -41,6 +41,10 @@ struct EncoderWorkspace {
   DeviceTensor qkv;                // [n_tokens, 3 * d_model] act
   DeviceTensor attention;          // [n_tokens, d_model] act; also the projector's hidden layer
   DeviceTensor ff;                 // [n_tokens, d_ff] act
+  DeviceTensor tables;             // RowBlocks::tables of the windows
+  /// Most rows of a pass whose layers are recorded and replayed, where the backend does that; the caller's choice. The
+  /// tensors of such a pass have some rows more, which hold nothing and which no row depends on.
+  std::int64_t most_recorded_rows = 512;
 };
 
 class AudioEncoder {
@@ -106,10 +110,15 @@ class AudioEncoder {
   void encode_group(std::span<const Window> windows, std::int64_t first_row, EncoderWorkspace& workspace,
                     TensorView out, const EncoderTap& tap) const;
   void fill_chunks(std::span<const Window> windows, EncoderWorkspace& workspace, TensorView chunks) const;
+  std::int64_t padded_rows(std::int64_t n_rows, const EncoderWorkspace& workspace) const;
+  TensorView resize_x(std::int64_t n_rows, EncoderWorkspace& workspace) const;
   void run_layers(std::span<const std::int32_t> window_begin, std::int64_t first_row, EncoderWorkspace& workspace,
                   TensorView out, const EncoderTap& tap) const;
+  TensorView run_recorded(RowBlocks windows, EncoderWorkspace& workspace) const;
   TensorView embed_chunks(std::span<const Window> windows, EncoderWorkspace& workspace) const;
-  void run_layer(const Layer& layer, std::span<const std::int32_t> window_begin, EncoderWorkspace& workspace) const;
+  void run_layer(const Layer& layer, const RowBlocks& windows, EncoderWorkspace& workspace) const;
+  TensorView run_post_norm(EncoderWorkspace& workspace, DType dtype) const;
+  TensorView run_proj1(ConstTensorView normed, EncoderWorkspace& workspace) const;
 
   AudioEncoderConfig config_;
   Backend& backend_;

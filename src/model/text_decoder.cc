@@ -10,7 +10,7 @@
 namespace qasr {
 namespace {
 
-// Capacity of SequenceBatch::tables: a power of two, so that it keeps its address while sequences grow.
+// Capacity of a table: a power of two, so that it keeps its address while sequences grow.
 std::int64_t table_capacity(std::int64_t size) {
   return size == 0
              ? 0
@@ -189,10 +189,18 @@ void TextDecoder::decode_step(std::span<KvSequence* const> sequences, std::span<
   read_step(workspace, next_ids);
 }
 
-void TextDecoder::start_steps(std::span<const std::int32_t> ids, DecoderWorkspace& workspace) const {
+void TextDecoder::start_steps(std::span<const std::int32_t> ids, DecoderWorkspace& workspace,
+                              std::span<const RowChoice> choices, int n_steps) const {
+  QASR_CHECK(choices.empty() || choices.size() == ids.size());
   if (workspace.reads == nullptr) workspace.reads = backend_.make_read_queue();
   const auto n_sequences = static_cast<std::int64_t>(ids.size());
   backend_.upload(ids.data(), workspace.next_ids.resize(backend_, {n_sequences}, DType::kI32));
+  workspace.has_choices = !choices.empty();
+  if (!workspace.has_choices) return;
+  const std::vector<std::int32_t> table = make_choice_table(choices, n_steps);
+  const auto size = static_cast<std::int64_t>(table.size());
+  workspace.choices.resize(backend_, {table_capacity(size)}, DType::kI32);
+  backend_.upload(table.data(), workspace.choices.resize(backend_, {size}, DType::kI32));
 }
 
 void TextDecoder::enqueue_step(std::span<KvSequence* const> sequences, DecoderWorkspace& workspace) const {
@@ -219,6 +227,9 @@ void TextDecoder::enqueue_step(std::span<KvSequence* const> sequences, DecoderWo
     backend_.embed_ids(*embedding_, workspace.next_ids.view(), workspace.x.view());
     run_layers(batch, cache, workspace);
     next_tokens(workspace.x.view(), workspace);  // every row is a last row
+    if (workspace.has_choices) {
+      backend_.choose_ids(workspace.logits.view(), workspace.choices.view(), workspace.next_ids.view());
+    }
     if (!workspace.want_log_probs) return;
     backend_.pick_log_probs(workspace.logits.view(), workspace.next_ids.view(), workspace.log_probs.view());
   };
@@ -247,6 +258,7 @@ std::vector<std::uintptr_t> TextDecoder::step_key(const SequenceBatch& batch, co
     key.push_back(reinterpret_cast<std::uintptr_t>(tensor->view().data));
   }
   key.push_back(workspace.want_log_probs ? reinterpret_cast<std::uintptr_t>(workspace.log_probs.view().data) : 0);
+  key.push_back(workspace.has_choices ? reinterpret_cast<std::uintptr_t>(workspace.choices.view().data) : 0);
   return key;
 }
 

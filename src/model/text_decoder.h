@@ -32,6 +32,7 @@ struct DecoderWorkspace {
   DeviceTensor logits;              // [n_sequences, n_logits]
   DeviceTensor next_ids;            // [n_sequences] i32
   DeviceTensor log_probs;           // [n_sequences], of next_ids; only with want_log_probs
+  DeviceTensor choices;             // make_choice_table() of the steps under way; only with has_choices
   DeviceTensor tables;              // SequenceBatch::tables
   DeviceTensor rope_cos, rope_sin;  // [n_positions, head_dim / 2]
   std::int64_t rope_positions = 0;  // rows of the tables that are filled
@@ -42,6 +43,7 @@ struct DecoderWorkspace {
 
   std::unique_ptr<ReadQueue> reads;  // next_ids, and log_probs if wanted, of the steps that were enqueued
   bool want_log_probs = false;       // the caller's choice; may change when no step is under way
+  bool has_choices = false;          // start_steps was given choices
 };
 
 /// One sequence of a prefill call.
@@ -97,7 +99,9 @@ class TextDecoder {
   /// start_steps gives the ids of the first step, enqueue_step appends one id to every sequence, each the choice of the
   /// step before, and read_step waits for the choices of the oldest step not yet read. All steps between two
   /// start_steps have the same sequences in the same order.
-  void start_steps(std::span<const std::int32_t> ids, DecoderWorkspace& workspace) const;
+  ///   choices  empty: the most likely token of every sequence; else [sequences.size()], for up to n_steps steps
+  void start_steps(std::span<const std::int32_t> ids, DecoderWorkspace& workspace,
+                   std::span<const RowChoice> choices = {}, int n_steps = 0) const;
   void enqueue_step(std::span<KvSequence* const> sequences, DecoderWorkspace& workspace) const;
   ///   log_probs  [n_sequences] if the workspace wants them: log-softmax of the logits at next_ids
   void read_step(DecoderWorkspace& workspace, std::span<std::int32_t> next_ids, std::span<float> log_probs = {}) const;

@@ -10,21 +10,13 @@
 
 #include "backend/registry.h"
 #include "model/search.h"
+#include "support/some_ids.h"
 #include "tensor/quant_blocks.h"
 #include "tensor/widen.h"
 #include "weights/synthetic_checkpoint.h"
 
 namespace qasr {
 namespace {
-
-std::vector<std::int32_t> some_ids(std::size_t n, std::uint32_t seed) {
-  std::vector<std::int32_t> ids;
-  for (std::size_t i = 0; i < n; ++i) {
-    seed = seed * 1664525U + 1013904223U;
-    ids.push_back(static_cast<std::int32_t>((seed >> 8) % 1500));  // below the audio placeholder
-  }
-  return ids;
-}
 
 struct Setup {
   const char* name;

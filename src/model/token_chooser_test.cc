@@ -28,6 +28,15 @@ SamplingOptions options_of(const nlohmann::json& options) {
           .no_repeat_ngram_size = options.value("no_repeat_ngram_size", 0)};
 }
 
+// A row without a batch around it.
+std::int32_t choose(TokenChooser& chooser, std::span<const std::int32_t> history, std::vector<float> logits) {
+  RowChoice choice = chooser.choice(history);
+  const std::int32_t id = choose_token(choice, logits);
+  chooser.advance();
+  EXPECT_EQ(chooser.choice(history).random_state, choice.random_state);
+  return id;
+}
+
 TEST(TokenChooser, ProcessedLogitsAreThoseOfTransformers) {
   EXPECT_GE(golden().at("cases").size(), 19U);
   for (const auto& test : golden().at("cases")) {
@@ -67,8 +76,7 @@ TEST(TokenChooser, DrawsAsOftenAsTheProbabilitiesSay) {
     options.seed = 7;
     TokenChooser chooser(options, 1);
     for (int draw = 0; draw < kDraws; ++draw) {
-      std::vector<float> copy = logits;
-      ++count[static_cast<std::size_t>(chooser.choose(history, copy))];
+      ++count[static_cast<std::size_t>(choose(chooser, history, logits))];
     }
     for (std::size_t id = 0; id < count.size(); ++id) {
       const double p = test.at("probabilities")[id].get<double>();
@@ -83,10 +91,7 @@ TEST(TokenChooser, EqualSeedsDrawEqualTokensAndStreamsDiffer) {
   const auto draws = [&](std::uint64_t seed, std::uint64_t stream) {
     TokenChooser chooser({.temperature = 1, .seed = seed}, stream);
     std::vector<std::int32_t> ids;
-    for (int draw = 0; draw < 8; ++draw) {
-      std::vector<float> logits = flat;
-      ids.push_back(chooser.choose(ids, logits));
-    }
+    for (int draw = 0; draw < 8; ++draw) ids.push_back(choose(chooser, ids, flat));
     return ids;
   };
   EXPECT_EQ(draws(1, 0), draws(1, 0));
@@ -104,13 +109,13 @@ TEST(TokenChooser, DrawingCoversTheEndsOfTheRange) {
 }
 
 TEST(TokenChooser, GreedyTakesTheLargestAndTheLowestOnTies) {
-  std::vector<float> logits = {1, 3, 3, 2};
+  const std::vector<float> logits = {1, 3, 3, 2};
   TokenChooser greedy({}, 0);
   EXPECT_TRUE(greedy.takes_most_likely());
-  EXPECT_EQ(greedy.choose({}, logits), 1);
+  EXPECT_EQ(choose(greedy, {}, logits), 1);
   TokenChooser penalised({.repetition_penalty = 4}, 0);
   EXPECT_FALSE(penalised.takes_most_likely());
-  EXPECT_EQ(penalised.choose(std::vector<std::int32_t>{1}, logits), 2);
+  EXPECT_EQ(choose(penalised, std::vector<std::int32_t>{1}, logits), 2);
 }
 
 TEST(TokenChooser, RefusesWhatItCannotHonour) {

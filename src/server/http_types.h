@@ -9,6 +9,8 @@
 
 namespace qasr::server {
 
+inline constexpr int kClientGone = 499;  ///< in the log: the client left before its response
+
 struct Header {
   std::string name, value;
 };

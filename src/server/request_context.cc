@@ -8,8 +8,6 @@
 namespace qasr::server {
 namespace {
 
-constexpr int kClientGone = 499;
-
 // The code of an error's body, or its message.
 std::string error_of(const Response& response) {
   if (response.status < 400) return {};

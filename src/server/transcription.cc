@@ -14,7 +14,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using nlohmann::ordered_json;
 
-constexpr int kClientGone = 499;
 constexpr const char* kUnnamed = "the recording";
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }

@@ -19,11 +19,9 @@ constexpr std::size_t kThreshold = 20;         // repeats; see fix_repetitions
 constexpr std::size_t kMaxPatternLength = 20;  // characters
 
 // Lower case of the ASCII letters, which is all that the comparisons here need.
-std::string ascii_lower(std::string_view text) {
+std::string lower_case(std::string_view text) {
   std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
+  for (char& c : lower) c = ascii_lower(c);
   return lower;
 }
 
@@ -46,7 +44,7 @@ std::string_view first_line_with_text(std::string_view text) {
 // The language that the part before <asr_text> names; "" if it names none.
 std::string parse_language(std::string_view meta) {
   const std::string_view line = first_line_with_text(meta);
-  if (!ascii_lower(line).starts_with(kLanguagePrefix)) return {};
+  if (!lower_case(line).starts_with(kLanguagePrefix)) return {};
   return normalize_language_name(line.substr(kLanguagePrefix.size()));
 }
 
@@ -101,7 +99,7 @@ AsrOutput parse_asr_output(std::string_view raw, std::string_view forced_languag
   if (tag == std::string::npos) return {"", answer};
   const std::string_view meta = std::string_view(answer).substr(0, tag);
   const std::string_view text = strip_space(std::string_view(answer).substr(tag + kAsrTextTag.size()));
-  const bool no_speech = ascii_lower(meta).find(kNoSpeech) != std::string::npos;
+  const bool no_speech = lower_case(meta).find(kNoSpeech) != std::string::npos;
   return {no_speech ? std::string() : parse_language(meta), std::string(text)};
 }
 

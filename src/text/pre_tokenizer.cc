@@ -48,8 +48,6 @@ std::size_t skip(std::string_view text, std::size_t at, Category category) noexc
   return at;
 }
 
-constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
 // Bytes of s, t, re, ve, m, ll or d at the start of `text` in any case; 0 if there is none of them. U+017F (long s)
 // is another case form of s.
 std::size_t contraction_bytes(std::string_view text) noexcept {

@@ -16,7 +16,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxListedNames = 12;
 
-constexpr const char* kConfigName = "config.json";
 constexpr const char* kIndexName = "model.safetensors.index.json";
 
 bool belongs_to_checkpoint(const fs::path& name) {

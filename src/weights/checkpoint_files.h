@@ -15,6 +15,8 @@
 
 namespace qasr {
 
+inline constexpr const char* kConfigName = "config.json";
+
 struct CheckpointFile {
   std::string name;  ///< file name without directory
   std::span<const std::byte> bytes;

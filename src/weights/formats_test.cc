@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "support/crc32.h"
+#include "support/format_fixtures.h"
 #include "tensor/stored_blocks.h"
 #include "tensor/widen.h"
 #include "weights/checkpoint_key.h"
@@ -25,10 +26,8 @@ using testing::TempDir;
 
 namespace fs = std::filesystem;
 
-fs::path fixture(const std::string& name) { return fs::path(QASR_SOURCE_DIR) / "tests/data/formats" / name; }
-
 nlohmann::json expected_values(const std::string& name) {
-  std::ifstream stream(fixture("expected.json"));
+  std::ifstream stream(format_fixture("expected.json"));
   return nlohmann::json::parse(stream).at("crc32").at(name);
 }
 
@@ -54,7 +53,7 @@ constexpr Form kForms[] = {{"mlx4", "bare", false},
 class Forms : public ::testing::TestWithParam<Form> {};
 
 TEST_P(Forms, EveryTensorHasTheValuesOfItsWriter) {
-  const CheckpointFiles files = CheckpointFiles::open(fixture(GetParam().name));
+  const CheckpointFiles files = CheckpointFiles::open(format_fixture(GetParam().name));
   const ModelConfig config = parse_model_config(files);
   const ModelConfig original = synthetic_model("tiny_q").config;
   EXPECT_EQ(config.audio, original.audio);
@@ -77,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(All, Forms, ::testing::ValuesIn(kForms), [](const auto&
 });
 
 TEST(Formats, TransformersOwnConverterWritesTheSameBytes) {
-  const CheckpointFiles files = CheckpointFiles::open(fixture("transformers"));
+  const CheckpointFiles files = CheckpointFiles::open(format_fixture("transformers"));
   const CheckpointFiles original = synthetic_checkpoint(synthetic_model("tiny_q"));
   const WeightStore store(files, parse_model_config(files)), expected(original, parse_model_config(original));
   EXPECT_EQ(store.n_shards(), 2);
@@ -88,7 +87,7 @@ TEST(Formats, TransformersOwnConverterWritesTheSameBytes) {
 }
 
 TEST(Formats, EveryBlockTypeOfGguf) {
-  const MappedFile file(fixture("blocks.gguf"));
+  const MappedFile file(format_fixture("blocks.gguf"));
   const nlohmann::json expected = expected_values("blocks.gguf");
   const GgufFile gguf(file.bytes(), "blocks.gguf");
   EXPECT_EQ(gguf.tensors().size(), 14u);
@@ -104,7 +103,7 @@ TEST(Formats, EveryBlockTypeOfGguf) {
 }
 
 TEST(Formats, EveryWidthAndGroupOfMlx) {
-  const MappedFile file(fixture("affine.safetensors"));
+  const MappedFile file(format_fixture("affine.safetensors"));
   std::map<std::string, StoredTensor> tensors;
   for (StoredTensor& tensor : read_safetensors(file.bytes(), "affine")) tensors.emplace(tensor.name, tensor);
   const nlohmann::json expected = expected_values("affine.safetensors");
@@ -123,12 +122,12 @@ TEST(Formats, EveryWidthAndGroupOfMlx) {
 
 TEST(Formats, IsToldByContentNotByName) {
   const TempDir dir;
-  fs::copy_file(fixture("crisp.gguf"), dir.path() / "weights");
+  fs::copy_file(format_fixture("crisp.gguf"), dir.path() / "weights");
   const CheckpointFiles files = CheckpointFiles::open(dir.path());
   EXPECT_TRUE(WeightStore(files, parse_model_config(files)).is_gguf());
   const TempDir other;
-  fs::copy_file(fixture("mlx4/config.json"), other.path() / "config.json");
-  fs::copy_file(fixture("mlx4/model.safetensors"), other.path() / "0123abcd");
+  fs::copy_file(format_fixture("mlx4/config.json"), other.path() / "config.json");
+  fs::copy_file(format_fixture("mlx4/model.safetensors"), other.path() / "0123abcd");
   const CheckpointFiles blobs = CheckpointFiles::open(other.path());
   EXPECT_EQ(WeightStore(blobs, parse_model_config(blobs)).n_shards(), 1);
 }
@@ -136,21 +135,21 @@ TEST(Formats, IsToldByContentNotByName) {
 TEST(Formats, OneFileNamesItsCheckpoint) {
   for (const char* name : {"llama_q8_0/text.gguf", "llama_q8_0/mmproj.gguf", "mlx4/model.safetensors",
                            "transformers/model-00002-of-00002.safetensors"}) {
-    const CheckpointFiles files = CheckpointFiles::open(fixture(name));
+    const CheckpointFiles files = CheckpointFiles::open(format_fixture(name));
     EXPECT_EQ(WeightStore(files, parse_model_config(files)).all().size(), 43u - 1) << name;
   }
 }
 
 TEST(Formats, IncompleteAndAmbiguousGgufPairsAreRefused) {
   const TempDir dir;
-  fs::copy_file(fixture("llama_q8_0/text.gguf"), dir.path() / "text.gguf");
+  fs::copy_file(format_fixture("llama_q8_0/text.gguf"), dir.path() / "text.gguf");
   const auto error = [&](const fs::path& path) { return model_error([&] { CheckpointFiles::open(path); }); };
   EXPECT_THAT(error(dir.path()), AllOf(HasSubstr("no GGUF file with the audio encoder"), HasSubstr("mmproj")));
-  fs::copy_file(fixture("llama_q8_0/mmproj.gguf"), dir.path() / "a.gguf");
-  fs::copy_file(fixture("llama_q8_0/mmproj.gguf"), dir.path() / "b.gguf");
+  fs::copy_file(format_fixture("llama_q8_0/mmproj.gguf"), dir.path() / "a.gguf");
+  fs::copy_file(format_fixture("llama_q8_0/mmproj.gguf"), dir.path() / "b.gguf");
   EXPECT_THAT(error(dir.path() / "text.gguf"), AllOf(HasSubstr("several"), HasSubstr("a.gguf, b.gguf")));
-  EXPECT_EQ(CheckpointFiles::open(fixture("crisp.gguf")).all().size(), 6u);  // the file, and five made from it
-  EXPECT_THAT(error(fixture("blocks.gguf")), AllOf(HasSubstr("architecture \"blocks\""), HasSubstr("known name")));
+  EXPECT_EQ(CheckpointFiles::open(format_fixture("crisp.gguf")).all().size(), 6u);  // the file, and five made from it
+  EXPECT_THAT(error(format_fixture("blocks.gguf")), AllOf(HasSubstr("architecture \"blocks\""), HasSubstr("known name")));
 }
 
 TEST(Formats, UnsupportedFilesAreNamed) {
@@ -168,7 +167,7 @@ TEST(Formats, UnsupportedFilesAreNamed) {
 
 // The header of mlx4's weights, edited.
 std::string mlx_error(const std::function<void(nlohmann::json&)>& edit) {
-  const CheckpointFiles files = CheckpointFiles::open(fixture("mlx4"));
+  const CheckpointFiles files = CheckpointFiles::open(format_fixture("mlx4"));
   const CheckpointFiles edited = testing::with_header(files, "model.safetensors", edit);
   return model_error([&] { WeightStore(edited, parse_model_config(edited)); });
 }
@@ -194,7 +193,7 @@ TEST(Formats, BrokenMlxMatricesAreRefusedByName) {
 
 TEST(Formats, KeysOfTheCacheSeeScalesAndMetadata) {
   const TempDir dir;
-  fs::copy(fixture("mlx4"), dir.path(), fs::copy_options::recursive);
+  fs::copy(format_fixture("mlx4"), dir.path(), fs::copy_options::recursive);
   const auto key = [&] {
     const CheckpointFiles files = CheckpointFiles::open(dir.path());
     return checkpoint_key(files, WeightStore(files, parse_model_config(files)));

@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::int64_t kMaxSize = 1 << 20;    // of any one dimension: 7 times the largest published
 constexpr std::int64_t kMaxLayers = 1 << 10;  // keeps a list of tensors short, whatever a file claims
-constexpr const char* kConfigName = "config.json";
 constexpr const char* kGenerationName = "generation_config.json";
 
 int size_of(const JsonObject& object, JsonObject::Keys keys, std::int64_t low = 1, std::int64_t high = kMaxSize) {

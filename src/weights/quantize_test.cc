@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "support/crc32.h"
+#include "support/format_fixtures.h"
 #include "tensor/widen.h"
 #include "weights/synthetic_checkpoint.h"
 #include "weights/test_files.h"
@@ -18,8 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using testing::TempDir;
-
-fs::path fixture(const std::string& name) { return fs::path(QASR_SOURCE_DIR) / "tests/data/formats" / name; }
 
 const QuantizedClass& find_class(const QuantizeReport& report, const std::string& name) {
   for (const QuantizedClass& entry : report.classes) {
@@ -34,8 +33,8 @@ TEST(Quantize, FromEveryFormToEveryWidth) {
       const TempDir dir;
       const fs::path out = dir.path() / "new" / "model";
       const QuantizeReport report =
-          quantize_checkpoint(fixture(source), out, {.decoder_bits = bits, .group_size = 32, .n_threads = 2});
-      const CheckpointFiles files = CheckpointFiles::open(out), original = CheckpointFiles::open(fixture(source));
+          quantize_checkpoint(format_fixture(source), out, {.decoder_bits = bits, .group_size = 32, .n_threads = 2});
+      const CheckpointFiles files = CheckpointFiles::open(out), original = CheckpointFiles::open(format_fixture(source));
       const ModelConfig config = parse_model_config(files);
       EXPECT_EQ(config.text, synthetic_model("tiny_q").config.text);
       const WeightStore store(files, config), expected(original, parse_model_config(original));
@@ -57,7 +56,7 @@ TEST(Quantize, FromEveryFormToEveryWidth) {
 TEST(Quantize,
      LosesNothingTwice) {  // 4 bits of 4 bits, in the same groups, are the same integers up to a rounded scale
   const TempDir dir;
-  const QuantizeReport report = quantize_checkpoint(fixture("mlx4"), dir.path() / "out", {.decoder_bits = 4});
+  const QuantizeReport report = quantize_checkpoint(format_fixture("mlx4"), dir.path() / "out", {.decoder_bits = 4});
   EXPECT_LT(find_class(report, "decoder feed-forward").relative_error, 0.01);
 }
 
@@ -71,10 +70,10 @@ TEST(Quantize, RefusesOptionsAndDirectoriesBeforeWriting) {
     }
     return std::string();
   };
-  EXPECT_THAT(error(fixture("mlx4"), dir.path() / "a", {.decoder_bits = 5}), HasSubstr("decoder bits 5"));
-  EXPECT_THAT(error(fixture("mlx4"), dir.path() / "a", {.group_size = 48}), HasSubstr("group size 48"));
+  EXPECT_THAT(error(format_fixture("mlx4"), dir.path() / "a", {.decoder_bits = 5}), HasSubstr("decoder bits 5"));
+  EXPECT_THAT(error(format_fixture("mlx4"), dir.path() / "a", {.group_size = 48}), HasSubstr("group size 48"));
   dir.write("file", "x");
-  EXPECT_THAT(error(fixture("mlx4"), dir.path(), {}), HasSubstr("not an empty directory"));
+  EXPECT_THAT(error(format_fixture("mlx4"), dir.path(), {}), HasSubstr("not an empty directory"));
   EXPECT_THAT(error(dir.path() / "none", dir.path() / "a", {}), HasSubstr("No such file"));
   EXPECT_EQ(std::distance(fs::directory_iterator(dir.path()), {}), 1);  // the file
 }
@@ -82,7 +81,7 @@ TEST(Quantize, RefusesOptionsAndDirectoriesBeforeWriting) {
 TEST(Quantize, AFailureLeavesNothing) {
   const TempDir dir;
   // Weights that are no numbers cannot be written as meant.
-  const CheckpointFiles files = CheckpointFiles::open(fixture("transformers"));
+  const CheckpointFiles files = CheckpointFiles::open(format_fixture("transformers"));
   for (const CheckpointFile& file : files.all()) {
     std::string text(file.text());
     if (file.name == "model-00001-of-00002.safetensors") std::fill(text.end() - 64, text.end(), '\xff');
@@ -95,10 +94,10 @@ TEST(Quantize, AFailureLeavesNothing) {
 
 // What MLX reads from such a file: tools/check_mlx.py wrote the values' CRC-32 of a checkpoint quantised by this code.
 TEST(Quantize, MlxReadsTheSameValues) {
-  std::ifstream stream(fixture("quantized_by_qasr.json"));
+  std::ifstream stream(format_fixture("quantized_by_qasr.json"));
   const nlohmann::json document = nlohmann::json::parse(stream);
   const TempDir dir;
-  quantize_checkpoint(fixture("transformers"), dir.path() / "out", {.decoder_bits = 4});
+  quantize_checkpoint(format_fixture("transformers"), dir.path() / "out", {.decoder_bits = 4});
   const CheckpointFiles files = CheckpointFiles::open(dir.path() / "out");
   const WeightStore store(files, parse_model_config(files));
   EXPECT_EQ(document.at("crc32").size(), store.all().size());

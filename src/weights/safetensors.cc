@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "qasr/error.h"
+#include "weights/dims_text.h"
 #include "weights/json_reader.h"
 
 namespace qasr {
@@ -37,12 +38,6 @@ constexpr std::array kStoredTypes = {
 
 [[noreturn]] void fail(const std::string& where, const std::string& what) {
   throw Error(ErrorCode::kModel, "cannot read " + where + ": " + what);
-}
-
-std::string dims_text(const std::vector<std::int64_t>& dims) {
-  std::string text;
-  for (std::int64_t dim : dims) text += (text.empty() ? "" : ", ") + std::to_string(dim);
-  return "[" + text + "]";
 }
 
 // The header's JSON text. Throws unless its declared length is plausible and lies in the file.

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "qasr/error.h"
 #include "tensor/affine_groups.h"
+#include "weights/dims_text.h"
 #include "weights/stored_tensors.h"
 
 namespace qasr {
@@ -43,12 +44,6 @@ void check_names(const CheckpointFiles& files, const StoredTensors& found,
   if (!unknown.empty()) text += (text.empty() ? "" : " and ") + list_tensors(unknown, "unknown");
   fail(text + ", expected the " + std::to_string(expected.size()) + " tensors that config.json implies, in " +
        files.where());
-}
-
-std::string dims_text(const std::vector<std::int64_t>& dims) {
-  std::string text;
-  for (std::int64_t dim : dims) text += (text.empty() ? "" : ", ") + std::to_string(dim);
-  return "[" + text + "]";
 }
 
 std::vector<std::int64_t> dims_of(const Shape& shape) {

@@ -17,10 +17,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TranscribeOptions endless(int max_tokens) {
-  return {.language = "English", .max_tokens = max_tokens, .guards = {.detect_repetition = false}};
-}
-
 // Fails a product once, or everything from some moment on.
 class FaultyBackend final : public cpu::CpuBackend {
  public:

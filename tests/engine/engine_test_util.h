@@ -37,6 +37,11 @@ inline std::vector<float> noise(double duration_s, std::uint32_t seed) {
   return samples;
 }
 
+/// Answers of exactly so many tokens: synthetic weights never end by themselves.
+inline TranscribeOptions endless(int max_tokens) {
+  return {.language = "English", .max_tokens = max_tokens, .guards = {.detect_repetition = false}};
+}
+
 /// A checkpoint with synthetic weights and the demonstration model's tokenizer, in a folder of its own.
 class TinyCheckpoint {
  public:

@@ -68,12 +68,13 @@ std::vector<Recording> recordings(std::size_t stride = 1) {
   return chosen;
 }
 
-std::vector<Transcript> transcribe(const std::vector<Recording>& list, const EngineOptions& options) {
+std::vector<Transcript> transcribe(const std::vector<Recording>& list, const EngineOptions& options,
+                                   const TranscribeOptions& transcribe_options = {}) {
   Session session(Engine::open(kSource / "models/demo-en", options));
   std::vector<Transcript> transcripts;
   for (const Recording& recording : list) {
     const Audio audio = load_audio(kSource / "tests/data/heldout" / recording.file);
-    transcripts.push_back(session.transcribe(audio.samples));
+    transcripts.push_back(session.transcribe(audio.samples, transcribe_options));
   }
   return transcripts;
 }
@@ -151,6 +152,32 @@ TEST(HeldOut, OnAGpuToo) {
     GTEST_SKIP() << error.what();
   }
   expect_reference_transcripts({.backend = BackendKind::kCuda}, kCloseCall);
+}
+
+// A GPU draws by the same random numbers as a CPU, from probabilities that bf16 activations change a little.
+TEST(HeldOut, DrawnTokensOnAGpu) {
+  const EngineOptions gpu{.backend = BackendKind::kCuda};
+  try {
+    Engine::open(kSource / "models/demo-en", gpu);
+  } catch (const Error& error) {
+    GTEST_SKIP() << error.what();
+  }
+  const std::vector<Recording> list = recordings(5);
+  const auto texts = [&](const EngineOptions& engine, const SamplingOptions& sampling) {
+    return transcribe(list, engine, {.sampling = sampling});
+  };
+  const std::vector<Transcript> greedy = texts(gpu, {});
+  EXPECT_EQ(share_of_equal_texts(texts(gpu, {.temperature = 1, .top_k = 1}), greedy), 1);
+  SamplingOptions drawn{.temperature = 1, .top_p = 0.98, .seed = 1, .repetition_penalty = 1.05};
+  const std::vector<Transcript> on_gpu = texts(gpu, drawn);
+  EXPECT_EQ(share_of_equal_texts(texts(gpu, drawn), on_gpu), 1);
+  const double as_on_a_cpu = share_of_equal_texts(on_gpu, texts({.weights = WeightFormat::kBf16}, drawn));
+  drawn.seed = 2;
+  const double with_other_seed = share_of_equal_texts(on_gpu, texts(gpu, drawn));
+  std::printf("%.0f %% of the drawn texts as on a CPU, %.0f %% with another seed\n", 100 * as_on_a_cpu,
+              100 * with_other_seed);
+  EXPECT_GE(as_on_a_cpu, 0.5);
+  EXPECT_LE(with_other_seed, as_on_a_cpu - 0.2);
 }
 
 void print_rate(const char* name, const Errors& errors, double share) {

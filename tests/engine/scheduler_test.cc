@@ -18,10 +18,6 @@ namespace {
 using ::testing::HasSubstr;
 
 // Made-up weights answer without end: a limit, and no guard, which would object.
-TranscribeOptions endless(int max_tokens) {
-  return {.language = "English", .max_tokens = max_tokens, .guards = {.detect_repetition = false}};
-}
-
 class SchedulerTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() { tiny_ = std::make_unique<TinyCheckpoint>(); }

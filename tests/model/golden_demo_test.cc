@@ -167,6 +167,27 @@ TEST_P(GoldenDemo, EncoderStages) {
   }
 }
 
+// The layers as one record, which is replayed from the third time on, for rows of other numbers and values.
+TEST_P(GoldenDemo, RecordedEncoder) {
+  if (backend_->recorded_rows_step() == 0) GTEST_SKIP() << GetParam() << " records nothing";
+  const AudioEncoderConfig& config = model_->config().audio;
+  EncoderWorkspace workspace;
+  DeviceTensor out;
+  for (int round = 0; round < 4; ++round) {
+    for (int n_frames : golden_.at("encoder_frames").get<std::vector<int>>()) {
+      const LogMelSpectrogram features{
+          .n_mels = config.n_mels, .n_frames = n_frames, .values = synthetic_log_mel(config.n_mels, n_frames)};
+      const LogMelSpectrogram* const batch[] = {&features};
+      model_->encoder().forward(batch, ShortClipPadding::kTransformers, workspace, out);
+      const std::string prefix = "encoder." + std::to_string(n_frames) + ".";
+      const std::vector<float> found =
+          pick_rows(download(*backend_, out.view()), config.output_dim, arrays_->ints(prefix + "rows"));
+      expect_within(kind("recorded encoder"), relative_error(found, arrays_->floats(prefix + "transformers.output")),
+                    limit(kEncoderTol), std::to_string(n_frames) + " frames, round " + std::to_string(round));
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, GoldenDemo, ::testing::ValuesIn(backend_names()),
                          [](const auto& test) { return test_name(test.param); });
 INSTANTIATE_TEST_SUITE_P(Gpu, GoldenDemo, ::testing::Values("cuda"), [](const auto& test) { return test.param; });

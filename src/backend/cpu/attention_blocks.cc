@@ -65,9 +65,9 @@ void run_task(const isa::KernelTable& isa, const BlocksTask& task, float* memory
 
 }  // namespace
 
-void CpuBackend::attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
-                                  TensorView y) {
-  check_attention_blocks(qkv, n_heads, block_begin, unrounded(y));
+void CpuBackend::attention_blocks(ConstTensorView qkv, int n_heads, const RowBlocks& blocks, TensorView y) {
+  check_attention_blocks(qkv, n_heads, blocks, unrounded(y));
+  const std::span<const std::int32_t> block_begin = blocks.begin;
   const auto heads = static_cast<std::size_t>(n_heads), width = static_cast<std::size_t>(y.cols());
   const std::size_t head_dim = width / heads, padded_dim = round_up(head_dim, context_.isa.panel_width);
   const std::size_t n_blocks = block_begin.size() - 1;

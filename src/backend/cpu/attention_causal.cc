@@ -12,7 +12,7 @@
 namespace qasr::cpu {
 namespace {
 
-constexpr std::size_t kQueries = 48;  // rows times group of a tile; scores of a page of 64 stay in L1
+constexpr std::size_t kTileRows = 48;  // rows times group of a tile; scores of a page of 64 stay in L1
 
 struct CausalShape {
   std::size_t n_heads, n_kv_heads, group, head_dim, padded_dim, page_tokens, score_stride, rows_per_tile, max_queries;
@@ -25,7 +25,7 @@ struct CausalShape {
         padded_dim(round_up(head_dim, isa.panel_width)),
         page_tokens(static_cast<std::size_t>(cache.page_tokens)),
         score_stride(round_up(page_tokens, isa.panel_width)),
-        rows_per_tile(std::max<std::size_t>(1, kQueries / group)),
+        rows_per_tile(std::max<std::size_t>(1, kTileRows / group)),
         max_queries(rows_per_tile * group) {}
 };
 

@@ -56,8 +56,7 @@ class CpuBackend : public Backend {
   void conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y) override;
   void gather_rows_add(ConstTensorView x, std::span<const std::int32_t> x_rows, ConstTensorView table,
                        std::span<const std::int32_t> table_rows, TensorView y) override;
-  void attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
-                        TensorView y) override;
+  void attention_blocks(ConstTensorView qkv, int n_heads, const RowBlocks& blocks, TensorView y) override;
   void embed(const LinearWeight& table, std::span<const std::int32_t> ids, TensorView y) override;
   void scatter_rows(ConstTensorView x, std::span<const std::int32_t> y_rows, TensorView y) override;
   void gather_rows(ConstTensorView x, std::span<const std::int32_t> x_rows, TensorView y) override;

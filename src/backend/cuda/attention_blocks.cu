@@ -52,28 +52,47 @@ void launch(Context& context, const Bf16* qkv, const std::int32_t* tiles, std::s
   check_launch("attention_blocks");
 }
 
+std::vector<std::int32_t> make_tiles(const RowBlocks& blocks) {
+  std::vector<std::int32_t> tiles;
+  for (std::size_t block = 0; block + 1 < blocks.begin.size(); ++block) {
+    const std::int32_t begin = blocks.begin[block], end = blocks.begin[block + 1];
+    for (std::int32_t row = begin; row < end; row += kTileQueries) tiles.insert(tiles.end(), {begin, end, row});
+  }
+  return tiles;
+}
+
 }  // namespace
 
-void CudaBackend::attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
-                                   TensorView y) {
-  check_attention_blocks(qkv, n_heads, block_begin, y, activation_dtype());
+std::int64_t CudaBackend::block_table_size(const RowBlocks& blocks) const {
+  std::int64_t n_tiles = 0;
+  for (std::size_t block = 0; block + 1 < blocks.begin.size(); ++block) {
+    n_tiles += ceil_div(blocks.begin[block + 1] - blocks.begin[block], kTileQueries);
+  }
+  return 3 * n_tiles;
+}
+
+void CudaBackend::upload_blocks(const RowBlocks& blocks, TensorView tables) {
+  const std::vector<std::int32_t> tiles = make_tiles(blocks);
+  QASR_CHECK(tables.dtype == DType::kI32 && tables.shape.elements() >= static_cast<std::int64_t>(tiles.size()));
+  const Context::Use use(context_);
+  context_.upload(tiles.data(), tables.data, tiles.size() * sizeof(std::int32_t));
+}
+
+void CudaBackend::attention_blocks(ConstTensorView qkv, int n_heads, const RowBlocks& blocks, TensorView y) {
+  check_attention_blocks(qkv, n_heads, blocks, y, activation_dtype());
   const std::int64_t head_dim = y.cols() / n_heads;
   if (head_dim != 64 && head_dim != 128) {
     throw Error(ErrorCode::kModel, "cuda: head_dim is " + std::to_string(head_dim) + ", expected 64 or 128");
   }
   if (y.rows() == 0) return;
   const Context::Use use(context_);
-  std::vector<std::int32_t> tiles;
-  for (std::size_t block = 0; block + 1 < block_begin.size(); ++block) {
-    for (std::int32_t row = block_begin[block]; row < block_begin[block + 1]; row += kTileQueries) {
-      tiles.insert(tiles.end(), {block_begin[block], block_begin[block + 1], row});
-    }
-  }
-  const std::int32_t* on_gpu = context_.upload_indices(tiles);
+  const auto n_tiles = static_cast<std::size_t>(block_table_size(blocks) / 3);
+  const std::int32_t* on_gpu =
+      blocks.tables.data != nullptr ? blocks.tables.as<std::int32_t>() : context_.upload_indices(make_tiles(blocks));
   if (head_dim == 64) {
-    launch<64>(context_, qkv.as<Bf16>(), on_gpu, tiles.size() / 3, n_heads, y.as<Bf16>());
+    launch<64>(context_, qkv.as<Bf16>(), on_gpu, n_tiles, n_heads, y.as<Bf16>());
   } else {
-    launch<128>(context_, qkv.as<Bf16>(), on_gpu, tiles.size() / 3, n_heads, y.as<Bf16>());
+    launch<128>(context_, qkv.as<Bf16>(), on_gpu, n_tiles, n_heads, y.as<Bf16>());
   }
 }
 

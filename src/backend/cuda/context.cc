@@ -8,8 +8,9 @@
 namespace qasr::cuda {
 namespace {
 
-// Graphs kept; a session makes one per batch size. Beyond that all are dropped and made again as needed.
-constexpr std::size_t kMaxRecordings = 256;
+// Graphs kept: one per batch size of decode steps and one per bucket of encoder rows. Beyond that the half that was
+// used least recently is dropped, and made again as needed.
+constexpr std::size_t kMaxRecordings = 384;
 
 int choose(int device) {
   check(cudaSetDevice(device), "choosing the GPU");
@@ -146,12 +147,14 @@ const std::int32_t* Context::upload_indices(std::span<const std::int32_t> indice
 void Context::run_recorded(std::span<const std::uintptr_t> key, const std::function<void()>& operations) {
   std::vector<std::uintptr_t> name(key.begin(), key.end());
   const auto found = recordings_.find(name);
+  ++n_recorded_calls_;
   if (found == recordings_.end()) {
     operations();
-    if (recordings_.size() >= kMaxRecordings) forget_recordings();
-    recordings_[name] = {};
+    if (recordings_.size() >= kMaxRecordings) forget_old_recordings();
+    recordings_[name] = {.last_use = n_recorded_calls_};
     return;
   }
+  found->second.last_use = n_recorded_calls_;
   if (found->second.graph == nullptr) found->second.graph = record(operations);
   check(cudaGraphLaunch(found->second.graph, stream_), "replay of a graph");
 }
@@ -172,6 +175,19 @@ cudaGraphExec_t Context::record(const std::function<void()>& operations) {
   cudaGraphDestroy(graph);
   check(status, "making a graph");
   return executable;
+}
+
+void Context::forget_old_recordings() {
+  std::vector<std::uint64_t> uses;
+  for (const auto& [key, recording] : recordings_) uses.push_back(recording.last_use);
+  const auto middle = uses.begin() + static_cast<std::ptrdiff_t>(uses.size() / 2);
+  std::nth_element(uses.begin(), middle, uses.end());
+  cudaStreamSynchronize(stream_);
+  std::erase_if(recordings_, [&](const auto& entry) {
+    if (entry.second.last_use >= *middle) return false;
+    if (entry.second.graph != nullptr) cudaGraphExecDestroy(entry.second.graph);
+    return true;
+  });
 }
 
 void Context::forget_recordings() {

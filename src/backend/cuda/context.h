@@ -106,9 +106,11 @@ class Context {
  private:
   struct Recording {
     cudaGraphExec_t graph = nullptr;  // null: ran once, not recorded yet
+    std::uint64_t last_use = 0;       // the number of a call of run_recorded
   };
   cudaGraphExec_t record(const std::function<void()>& operations);
   void forget_recordings();
+  void forget_old_recordings();
 
   int device_;
   std::recursive_mutex mutex_;
@@ -143,6 +145,7 @@ class Context {
   const void* last_weights_ = nullptr;
 
   std::map<std::vector<std::uintptr_t>, Recording> recordings_;
+  std::uint64_t n_recorded_calls_ = 0;
 };
 
 }  // namespace qasr::cuda

@@ -26,7 +26,7 @@ TEST_F(CudaAttentionTest, BlocksAgreeWithReference) {
         const auto run = [&](Backend& backend) {
           const ActInput input(backend, qkv, {rows, 3 * width});
           const ActOutput y(backend, {rows, width});
-          backend.attention_blocks(input, n_heads, begin, y);
+          backend.attention_blocks(input, n_heads, {begin}, y);
           return y.read();
         };
         expect_close_bf16(run(*cuda_), run(*reference_), kAttentionTol * scale,

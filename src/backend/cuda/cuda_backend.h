@@ -75,6 +75,7 @@ class CudaBackend final : public Backend {
   std::int64_t preferred_rows() const override { return 8192; }
   int run_ahead_steps() const override { return 3; }
   void run_recorded(std::span<const std::uintptr_t> key, const std::function<void()>& operations) override;
+  std::int64_t recorded_rows_step() const override { return 32; }
   std::unique_ptr<ReadQueue> make_read_queue() override;
 
   std::unique_ptr<Buffer> allocate(std::size_t bytes) override;
@@ -87,6 +88,8 @@ class CudaBackend final : public Backend {
   void copy_kv_page(KvCache& cache, std::int32_t from, std::int32_t to) override;
   std::int64_t batch_table_size(const SequenceBatch& batch) const override;
   void upload_batch(const SequenceBatch& batch, TensorView tables) override;
+  std::int64_t block_table_size(const RowBlocks& blocks) const override;
+  void upload_blocks(const RowBlocks& blocks, TensorView tables) override;
 
   std::unique_ptr<LinearWeight> make_linear(std::span<const HostTensor> matrices, std::span<const HostTensor> biases,
                                             WeightFormat format) override;
@@ -107,8 +110,7 @@ class CudaBackend final : public Backend {
   void conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y) override;
   void gather_rows_add(ConstTensorView x, std::span<const std::int32_t> x_rows, ConstTensorView table,
                        std::span<const std::int32_t> table_rows, TensorView y) override;
-  void attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
-                        TensorView y) override;
+  void attention_blocks(ConstTensorView qkv, int n_heads, const RowBlocks& blocks, TensorView y) override;
   void embed(const LinearWeight& table, std::span<const std::int32_t> ids, TensorView y) override;
   void embed_ids(const LinearWeight& table, ConstTensorView ids, TensorView y) override;
   void scatter_rows(ConstTensorView x, std::span<const std::int32_t> y_rows, TensorView y) override;
@@ -127,6 +129,7 @@ class CudaBackend final : public Backend {
                      std::span<std::int32_t> ids) override;
   void argmax_ids(ConstTensorView x, const LinearWeight& head, TensorView logits, TensorView ids) override;
   void pick_log_probs(ConstTensorView logits, ConstTensorView ids, TensorView log_probs) override;
+  void choose_ids(ConstTensorView logits, TensorView table, TensorView ids) override;
 
  private:
   const std::int32_t* tables_of(const SequenceBatch& batch);

@@ -1,4 +1,5 @@
 // The GPU backend against the reference backend: products, norms, moves, convolutions, argmax, queues, recordings.
+#include "backend/choose_ids_test_util.h"
 #include "backend/cuda/cuda_test_util.h"
 
 namespace qasr::test {
@@ -235,6 +236,34 @@ TEST_F(CudaTest, LogProbsAgreeWithReference) {
     };
     expect_close(run(*cuda_), run(*reference_), 2e-5f, "vocabulary of " + std::to_string(vocab));
   }
+}
+
+// Probabilities are f32 sums of the same logits: a draw at the border of two tokens may be the other one.
+TEST_F(CudaTest, ChosenIdsAreThoseOfTheDefinition) {
+  for (const LogitKind kind : {LogitKind::kSharp, LogitKind::kFlat, LogitKind::kEqual}) {
+    for (const std::size_t vocab : {1, 7, 1000, 1024, 1025, 9000}) check_choices(*cuda_, kind, vocab, 20, 1e-6);
+    check_choices(*cuda_, kind, 151936, 4, 1e-6);
+  }
+}
+
+TEST_F(CudaTest, ChoosesNothingThatIsNoNumber) {
+  Floats logits(1000, std::numeric_limits<float>::quiet_NaN());
+  logits[700] = 1;
+  const std::vector<RowChoice> choices = {{.options = {.temperature = 1, .top_k = 3, .top_p = 0.5}}};
+  const std::vector<std::int32_t> table = make_choice_table(choices, 2);
+  const auto memory = cuda_->allocate(table.size() * 4), id = cuda_->allocate(4);
+  const TensorView on_gpu(memory->data(), DType::kI32, {static_cast<std::int64_t>(table.size())});
+  const TensorView id_view(id->data(), DType::kI32, {1});
+  cuda_->upload(table.data(), on_gpu);
+  const auto choose = [&] {
+    cuda_->choose_ids(Input(*cuda_, logits, {1, 1000}), on_gpu, id_view);
+    std::int32_t found = -1;
+    cuda_->download(id_view, &found);
+    return found;
+  };
+  EXPECT_EQ(choose(), 700);
+  logits[700] = logits[0];
+  EXPECT_EQ(choose(), 0);
 }
 
 TEST_F(CudaTest, KnowsItsMemory) {

@@ -73,6 +73,15 @@ __device__ inline float block_sum(float v, float (&partial)[kWarp]) {
   return warp_sum(lane < n_warps ? partial[lane] : 0.0f);
 }
 
+/// Orders floats of either sign as unsigned integers.
+__device__ inline unsigned ordered_bits(float value) {
+  const unsigned bits = __float_as_uint(value);
+  return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
+}
+__device__ inline float from_ordered_bits(unsigned bits) {
+  return __uint_as_float((bits & 0x80000000u) != 0 ? bits & 0x7fffffffu : ~bits);
+}
+
 __device__ inline void store(float v, float* to) { *to = v; }
 __device__ inline void store(float v, Bf16* to) { *to = __float2bfloat16(v); }
 __device__ inline void store4(float4 v, float* to) { *reinterpret_cast<float4*>(to) = v; }

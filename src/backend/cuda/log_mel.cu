@@ -39,15 +39,6 @@ struct Spectrum {
 
 // ---- device ---------------------------------------------------------------------------------------------------------
 
-// Orders floats of either sign as unsigned integers, for atomicMax.
-__device__ unsigned ordered_bits(float value) {
-  const unsigned bits = __float_as_uint(value);
-  return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-}
-__device__ float from_ordered_bits(unsigned bits) {
-  return __uint_as_float((bits & 0x80000000u) != 0 ? bits & 0x7fffffffu : ~bits);
-}
-
 // Sample `index` of a recording extended by reflection at both ends, as often as needed.
 __device__ float reflected(const float* samples, int n_samples, int index) {
   if (n_samples == 1) return samples[0];

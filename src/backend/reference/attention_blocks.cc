@@ -30,9 +30,9 @@ void attend(const float* q, const float* k, const float* v, std::int64_t n_keys,
 
 }  // namespace
 
-void ReferenceBackend::attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
-                                        TensorView y) {
-  check_attention_blocks(qkv, n_heads, block_begin, y);
+void ReferenceBackend::attention_blocks(ConstTensorView qkv, int n_heads, const RowBlocks& blocks, TensorView y) {
+  check_attention_blocks(qkv, n_heads, blocks, y);
+  const std::span<const std::int32_t> block_begin = blocks.begin;
   const std::int64_t width = y.cols(), head_dim = width / n_heads, stride = 3 * width;
   for (std::size_t block = 0; block + 1 < block_begin.size(); ++block) {
     const std::int64_t begin = block_begin[block], n_rows = block_begin[block + 1] - begin;

@@ -62,7 +62,7 @@ class Cache final : public KvCache {
   std::unique_ptr<float[]> keys_, values_;  // not filled: untouched pages cost no physical memory
 };
 
-class ReferenceBackend final : public Backend {
+class ReferenceBackend : public Backend {
  public:
   std::string description() const override { return "reference (f32, 1 thread)"; }
 
@@ -87,8 +87,7 @@ class ReferenceBackend final : public Backend {
   void conv_stem(ConstTensorView x, const ConvStemWeight& w, TensorView y) override;
   void gather_rows_add(ConstTensorView x, std::span<const std::int32_t> x_rows, ConstTensorView table,
                        std::span<const std::int32_t> table_rows, TensorView y) override;
-  void attention_blocks(ConstTensorView qkv, int n_heads, std::span<const std::int32_t> block_begin,
-                        TensorView y) override;
+  void attention_blocks(ConstTensorView qkv, int n_heads, const RowBlocks& blocks, TensorView y) override;
   void embed(const LinearWeight& table, std::span<const std::int32_t> ids, TensorView y) override;
   void scatter_rows(ConstTensorView x, std::span<const std::int32_t> y_rows, TensorView y) override;
   void gather_rows(ConstTensorView x, std::span<const std::int32_t> x_rows, TensorView y) override;

@@ -20,7 +20,7 @@ namespace http = beast::http;
 
 constexpr std::uint32_t kMaxHeadBytes = 16 << 10;
 constexpr std::size_t kChunkBytes = 64 << 10;
-constexpr std::size_t kMaxQueuedBytes = 8 << 20;
+constexpr std::size_t kMaxQueuedResponseBytes = 8 << 20;
 constexpr auto kWatchInterval = std::chrono::milliseconds(100);
 constexpr auto kHandshakeTimeout = std::chrono::seconds(10);
 constexpr auto kLingerTimeout = std::chrono::seconds(2);
@@ -248,7 +248,7 @@ void HttpConnection::begin(const HttpExchange* exchange, Response head) {
 
 void HttpConnection::write(const HttpExchange* exchange, std::string piece) {
   if (exchange != exchange_.get() || !answered_ || answer_complete_ || !transport_ || piece.empty()) return;
-  if (n_queued_bytes_ + piece.size() > kMaxQueuedBytes) return gone();
+  if (n_queued_bytes_ + piece.size() > kMaxQueuedResponseBytes) return gone();
   send(chunked_ ? chunk(piece) : std::move(piece));
 }
 

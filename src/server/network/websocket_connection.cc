@@ -12,7 +12,7 @@ namespace {
 
 namespace websocket = beast::websocket;
 
-constexpr std::size_t kMaxQueuedBytes = 4 << 20;
+constexpr std::size_t kMaxQueuedMessageBytes = 4 << 20;
 constexpr std::size_t kKeptBufferBytes = 16 << 10;  // of the receive buffer, between messages
 
 class WebSocketConnection final : public OpenSocket, public std::enable_shared_from_this<WebSocketConnection> {
@@ -128,7 +128,7 @@ void WebSocketConnection::tick() {
 
 void WebSocketConnection::send(std::string message) {
   if (!open_ || closing_) return;
-  if (n_queued_bytes_ + message.size() > kMaxQueuedBytes) {
+  if (n_queued_bytes_ + message.size() > kMaxQueuedMessageBytes) {
     stream_.next_layer().close();  // it does not read what it asked for
     return;
   }

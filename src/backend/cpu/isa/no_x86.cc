@@ -1,11 +1,19 @@
-// Stands in for the AVX files on other architectures.
+// Stands in for the AVX files that are not built: on other architectures all of them.
 #include "backend/cpu/isa/tables.h"
 
 namespace qasr::cpu {
 
+#ifndef QASR_WITH_AVX2
 extern const isa::KernelTable* const kAvx2Table = nullptr;
+#endif
+#ifndef QASR_WITH_AVX2_VNNI
 extern const isa::KernelTable* const kAvx2VnniTable = nullptr;
+#endif
+#ifndef QASR_WITH_AVX512
 extern const isa::KernelTable* const kAvx512Table = nullptr;
+#endif
+#ifndef QASR_WITH_AVX512_VNNI
 extern const isa::KernelTable* const kAvx512VnniTable = nullptr;
+#endif
 
 }  // namespace qasr::cpu
