@@ -12,6 +12,8 @@
 
 namespace qasr::app {
 
+void refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
+
 std::string check_language(const std::string& name) {
   if (name == "auto" || find_language(name)) return {};
   std::string message = "unknown language '" + name + "', expected auto or one of";

@@ -5,6 +5,9 @@
 
 namespace qasr::app {
 
+/// @throws Error kInvalidArgument  always
+[[noreturn]] void refuse(const std::string& message);
+
 /// Why this is no language, format; "" if it is one.
 std::string check_language(const std::string& name);
 std::string check_format(const std::string& name);

@@ -9,6 +9,7 @@
 
 #include "demo_model.h"
 #include "model_cache.h"
+#include "option_values.h"
 #include "output.h"
 #include "server/api_keys.h"
 #include "server/server.h"
@@ -33,8 +34,6 @@ constexpr const char* kFooter =
     "commas. Signals: SIGTERM finishes what is under way and ends, SIGHUP reads the API keys again. docs/server.md "
     "has\n"
     "the protocol, a systemd unit and more.\n";
-
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
 std::string environment_name(const std::string& option) {
   std::string name = "QASR_" + option;

@@ -2,6 +2,7 @@
 #include <map>
 
 #include "stream.h"
+#include "option_values.h"
 #include "word_options.h"
 
 namespace qasr::app {
@@ -28,8 +29,6 @@ const std::map<std::string, LiveFormat> kFormats = {{"txt", LiveFormat::kText},
                                                     {"jsonl", LiveFormat::kJsonLines},
                                                     {"srt", LiveFormat::kSrt},
                                                     {"vtt", LiveFormat::kVtt}};
-
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
 void check_arguments(const StreamArguments& arguments, const CLI::App& command) {
   const auto given = [&](const char* option) { return command.count(option) > 0; };

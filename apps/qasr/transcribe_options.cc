@@ -29,8 +29,6 @@ constexpr const char* kOutput = "Output";
 constexpr const char* kAudio = "Audio";
 constexpr const char* kMachine = "Model and machine";
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
-
 void choose_backend(const TranscribeArguments& arguments, EngineOptions& options) {
   if (arguments.backend == "reference") {
     options.backend = BackendKind::kReference;

@@ -5,15 +5,15 @@
 namespace qasr {
 namespace {
 
-constexpr const char* kUser = "the forced aligner's input";
+constexpr const char* kAlignUser = "the forced aligner's input";
 
 }  // namespace
 
 AlignPromptBuilder::AlignPromptBuilder(const Tokenizer& tokenizer, const ModelConfig& config, const std::string& where)
     : tokenizer_(tokenizer),
-      audio_start_(require_token(tokenizer, "<|audio_start|>", kUser, where)),
-      audio_end_(require_token(tokenizer, "<|audio_end|>", kUser, where)),
-      audio_pad_(require_token(tokenizer, "<|audio_pad|>", kUser, where)),
+      audio_start_(require_token(tokenizer, "<|audio_start|>", kAlignUser, where)),
+      audio_end_(require_token(tokenizer, "<|audio_end|>", kAlignUser, where)),
+      audio_pad_(require_token(tokenizer, "<|audio_pad|>", kAlignUser, where)),
       timestamp_(tokenizer.token_id("<timestamp>")) {
   require_id("<|audio_pad|>", audio_pad_, "audio_token_id", config.audio_token_id, where);
   if (timestamp_ < 0) timestamp_ = config.timestamp_token_id;  // nobody writes it, so a tokenizer may do without

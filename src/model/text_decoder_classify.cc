@@ -6,7 +6,7 @@
 namespace qasr {
 namespace {
 
-constexpr std::int64_t kHeadRows = 128;  // that share a pass of the head: their logits are in memory together
+constexpr std::int64_t kClassRows = 128;  // that share a pass of the head: their logits are in memory together
 
 }  // namespace
 
@@ -44,8 +44,8 @@ void TextDecoder::classify(std::span<const PrefillInput> inputs, std::span<const
     if (n_rows == 0) return;
     const TensorView hidden = workspace.last.resize(backend_, {n_rows, config_.hidden});
     backend_.gather_rows(workspace.x.view(), workspace.rows, hidden);
-    for (std::int64_t row = 0; row < n_rows; row += kHeadRows) {
-      read_head(hidden.slice_rows(row, std::min(kHeadRows, n_rows - row)));
+    for (std::int64_t row = 0; row < n_rows; row += kClassRows) {
+      read_head(hidden.slice_rows(row, std::min(kClassRows, n_rows - row)));
     }
   });
 }

@@ -31,7 +31,7 @@ std::string number(double value) {
   return text;
 }
 
-std::string quoted(std::string_view text) {
+std::string praat_text(std::string_view text) {
   std::string out = "\"";
   for (const char c : replace_invalid_utf8(text)) {
     if (c == '"') out += '"';
@@ -65,13 +65,13 @@ class TierBuilder {
 
 std::string tier_text(const Tier& tier, std::size_t index, double end_s) {
   std::string out = "    item [" + std::to_string(index) +
-                    "]:\n        class = \"IntervalTier\" \n        name = " + quoted(tier.name) +
+                    "]:\n        class = \"IntervalTier\" \n        name = " + praat_text(tier.name) +
                     " \n        xmin = 0 \n        xmax = " + number(end_s) +
                     " \n        intervals: size = " + std::to_string(tier.intervals.size()) + " \n";
   for (std::size_t n = 0; n < tier.intervals.size(); ++n) {
     const Interval& interval = tier.intervals[n];
     out += "        intervals [" + std::to_string(n + 1) + "]:\n            xmin = " + number(interval.begin_s) +
-           " \n            xmax = " + number(interval.end_s) + " \n            text = " + quoted(interval.text) + " \n";
+           " \n            xmax = " + number(interval.end_s) + " \n            text = " + praat_text(interval.text) + " \n";
   }
   return out;
 }
