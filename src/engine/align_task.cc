@@ -100,8 +100,12 @@ std::size_t AlignTask::n_fitting_words(double piece_s, bool is_last) const {
   return count;
 }
 
-std::vector<WordTime> AlignTask::times(const SlotScores& scores, std::size_t n_words) const {
+// Of the first words of the piece. Without the ones behind them, which pull at the path; where all are wanted, `found`
+// is the answer already.
+std::vector<WordTime> AlignTask::times(const SlotScores& scores, std::size_t n_words,
+                                       const std::vector<WordTime>& found) const {
   if (correction_ == TimeCorrection::kOfficial) return official_times(scores, n_words);
+  if (n_words == found.size()) return found;
   const std::span<const int> letters = std::span(letters_).subspan(piece_.first_word, n_words);
   return repaired_times(scores, n_words, letters, static_cast<double>(piece_.n_samples) / kSampleRate);
 }
@@ -122,12 +126,12 @@ void AlignTask::accept(const SlotScores& scores) {
     lost_at_s_ = -1;
   }
   if (is_last || are_all) {
-    finish(scores);
+    finish(scores, found);
   } else if (n_found == 0) {
     skip_audio();
   } else {
     const std::size_t n_taken = choose_cut(found, n_found);
-    add_words(times(scores, n_taken), piece_begin_s());
+    add_words(times(scores, n_taken, found), piece_begin_s());
     const double end_s = found[n_taken - 1].end_s;
     const double pause_s = n_taken < n_found ? std::max(found[n_taken].start_s - end_s, 0.0) : 0;
     letters_per_s_ = std::accumulate(letters.begin(), letters.begin() + static_cast<std::ptrdiff_t>(n_taken), 0.0) /
@@ -159,9 +163,9 @@ void AlignTask::skip_audio() {
   begin_sample_ += std::max<std::size_t>(limits_.max_piece_samples / 2, 1);
 }
 
-void AlignTask::finish(const SlotScores& scores) {
+void AlignTask::finish(const SlotScores& scores, const std::vector<WordTime>& found) {
   if (lost_at_s_ >= 0) return spread_rest(lost_at_s_);
-  add_words(times(scores, piece_.n_words), piece_begin_s());
+  add_words(times(scores, piece_.n_words, found), piece_begin_s());
   stamp_rest();
 }
 

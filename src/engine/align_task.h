@@ -49,10 +49,10 @@ class AlignTask {
  private:
   void choose_piece();
   std::size_t n_fitting_words(double piece_s, bool is_last) const;
-  std::vector<WordTime> times(const SlotScores& scores, std::size_t n_words) const;
+  std::vector<WordTime> times(const SlotScores& scores, std::size_t n_words, const std::vector<WordTime>& found) const;
   std::size_t choose_cut(const std::vector<WordTime>& found, std::size_t n_certain) const;
   void skip_audio();
-  void finish(const SlotScores& scores);
+  void finish(const SlotScores& scores, const std::vector<WordTime>& found);
   void spread_rest(double begin_s);
   void add_words(const std::vector<WordTime>& found, double begin_s);
   void stamp_rest();
