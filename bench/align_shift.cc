@@ -1,10 +1,11 @@
 // How far word times are from the true ones, which the synthesisers of the held-out recordings tell. Prints JSON.
 //
-//   align_shift MODEL FOLDER     FOLDER has recordings and word_times.json:
-//                                {"clips": [{"file": ..., "text": ..., "times": [[start, end], ...]}, ...]}
+//   align_shift MODEL FOLDER     FOLDER has recordings, manifest.tsv (set, file, text) and word_times.json
+//                                (file -> [[word, start, end], ...], written by tools/train_demo/make_word_times.py)
 //
-// A time that is null is not known. Three measurements: every recording with the default times and with the official
-// correction; all recordings one after the other, up to ten minutes. bench/align.py prints them beside their goals.
+// A time that is null is not known; recordings without times are left out. Three measurements: every recording with the
+// default times and with the official correction; all recordings one after the other, up to ten minutes. bench/align.py
+// prints them beside their goals.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -36,17 +37,19 @@ struct Clip {
   std::vector<TrueWord> words;
 };
 
-std::optional<double> time_of(const json& value, double offset_s) {
-  return value.is_null() ? std::nullopt : std::optional(value.get<double>() + offset_s);
+std::optional<double> time_of(const json& value) {
+  return value.is_null() ? std::nullopt : std::optional(value.get<double>());
 }
 
 std::vector<Clip> read_clips(const fs::path& folder) {
-  std::ifstream file(folder / "word_times.json");
+  std::ifstream times_file(folder / "word_times.json"), manifest(folder / "manifest.tsv");
+  const json times = json::parse(times_file);
   std::vector<Clip> clips;
-  for (const json& entry : json::parse(file).at("clips")) {
-    Clip clip{.samples = qasr::load_audio(folder / entry.at("file").get<std::string>()).samples,
-              .text = entry.at("text").get<std::string>()};
-    for (const json& word : entry.at("times")) clip.words.push_back({time_of(word.at(0), 0), time_of(word.at(1), 0)});
+  std::string set, name, text;
+  while (std::getline(manifest, set, '\t') && std::getline(manifest, name, '\t') && std::getline(manifest, text)) {
+    if (!times.contains(name)) continue;
+    Clip clip{.samples = qasr::load_audio(folder / name).samples, .text = text};
+    for (const json& word : times.at(name)) clip.words.push_back({time_of(word.at(1)), time_of(word.at(2))});
     clips.push_back(std::move(clip));
   }
   return clips;

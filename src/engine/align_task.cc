@@ -23,6 +23,7 @@ constexpr double kRecentSurplus = 1.2;  // the same, relative to the piece befor
 constexpr int kExtraLetters = 100;
 constexpr double kWordPositionsPerS = 48;  // most positions of the decoder that words get, per second of audio
 constexpr std::int64_t kExtraPositions = 512;
+constexpr int kMostRetries = 10;   // of the rest of a last piece
 constexpr double kDoubtful = 0.3;  // mean confidence below which text and audio do not match
 
 int count_letters(std::string_view text) { return static_cast<int>(decode_utf8(text).size()); }
@@ -125,7 +126,11 @@ void AlignTask::accept(const SlotScores& scores) {
                  item_.start_s + lost_at_s_, item_.start_s + piece_begin_s()));
     lost_at_s_ = -1;
   }
-  if (is_last || are_all) {
+  // Models lose their way in pieces that are long for them: what follows the last word found is worth another look.
+  const bool goes_on = is_last && n_found > 0 && n_found < piece_.n_words && n_retries_ < kMostRetries &&
+                       correction_ == TimeCorrection::kRepaired;
+  n_retries_ += goes_on ? 1 : 0;
+  if (are_all || (is_last && !goes_on)) {
     finish(scores, found);
   } else if (n_found == 0) {
     skip_audio();

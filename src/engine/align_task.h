@@ -69,6 +69,7 @@ class AlignTask {
   std::size_t begin_sample_ = 0;  // of the next piece
   std::size_t next_word_ = 0;     // the first without times
   double letters_per_s_ = 0;      // of what was taken last; 0: nothing yet
+  int n_retries_ = 0;             // of last pieces
   double lost_at_s_ = -1;         // where the words were not found any more; -1: they were
   Alignment result_;
 };
