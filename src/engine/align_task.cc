@@ -147,12 +147,13 @@ void AlignTask::accept(const SlotScores& scores) {
   if (!is_done()) choose_piece();
 }
 
-// How many of the words found are taken: up to the longest pause among the last of them.
+// How many of the words found are taken: up to the longest pause among the last of them. The very last may have been
+// found where it is not, for want of the audio behind it, and is left for the next piece.
 std::size_t AlignTask::choose_cut(const std::vector<WordTime>& found, std::size_t n_found) const {
-  std::size_t cut = n_found;
+  std::size_t cut = std::max<std::size_t>(n_found - 1, 1);
   double longest_s = -1;
   const auto first = static_cast<std::size_t>(kLastPart * static_cast<double>(n_found));
-  for (std::size_t word = std::max<std::size_t>(first, 1); word < n_found; ++word) {
+  for (std::size_t word = std::max<std::size_t>(first, 1); word + 1 < n_found; ++word) {
     const double pause_s = found[word].start_s - found[word - 1].end_s;
     const bool is_certain = found[word].confidence >= kCertain && found[word - 1].confidence >= kCertain;
     if (!is_certain || pause_s < longest_s) continue;
