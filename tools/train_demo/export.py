@@ -21,7 +21,7 @@ from model import Config
 from prepare_text import SPECIAL_TOKENS
 
 MAX_SEGMENT_S = 29.5  # nothing longer was trained on
-ALIGNER_MAX_SEGMENT_S = 110.0  # the same of the aligner, whose examples are up to 120 s long
+ALIGNER_MAX_SEGMENT_S = 40.0  # of the aligner; it loses words in recordings of a minute, though some examples were that long
 # Written as the bytes they are in the chat template of the official processor.
 CHAT_TEMPLATE = (
     "{% set ns = namespace(system_text='') %}{% for m in messages %}{% if m.role == 'system' %}"
