@@ -4,7 +4,7 @@
 
 #include "engine/attempt.h"
 #include "engine/batch_runner.h"
-#include "engine/stopwatch.h"
+#include "base/stopwatch.h"
 
 namespace qasr {
 namespace {

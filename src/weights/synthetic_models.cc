@@ -10,6 +10,7 @@ namespace qasr {
 namespace {
 
 constexpr std::string_view kMiniature = "miniature", kSpikySuffix = "-spiky";
+constexpr int kOfficialAudioToken = 151676, kOfficialTimestampToken = 151705;
 
 struct Sizes {
   std::string_view name;
@@ -71,6 +72,9 @@ ModelConfig config_of(const Sizes& sizes) {
                [](int id) { return id >= 0; });
   config.is_forced_aligner = sizes.n_classes > 0;
   config.n_classes = sizes.n_classes;
+  if (config.is_forced_aligner && sizes.audio_token_id == kOfficialAudioToken) {
+    config.timestamp_token_id = kOfficialTimestampToken;
+  }
   return config;
 }
 
