@@ -1,10 +1,12 @@
 // How far word times are from the true ones, which the synthesisers of the held-out recordings tell. Prints JSON.
 //
-//   align_shift MODEL FOLDER     FOLDER has recordings and word_times.json:
-//                                {"clips": [{"file": ..., "text": ..., "times": [[start, end], ...]}, ...]}
+//   align_shift MODEL FOLDER [MAX_PIECE_S]     FOLDER has recordings, manifest.tsv (set, file, text) and
+//   word_times.json
+//                                (file -> [[word, start, end], ...], written by tools/train_demo/make_word_times.py)
 //
-// A time that is null is not known. Three measurements: every recording with the default times and with the official
-// correction; all recordings one after the other, up to ten minutes. bench/align.py prints them beside their goals.
+// A time that is null is not known; recordings without times are left out. Three measurements: every recording with the
+// default times and with the official correction; all recordings one after the other, up to ten minutes. bench/align.py
+// prints them beside their goals.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -36,17 +38,19 @@ struct Clip {
   std::vector<TrueWord> words;
 };
 
-std::optional<double> time_of(const json& value, double offset_s) {
-  return value.is_null() ? std::nullopt : std::optional(value.get<double>() + offset_s);
+std::optional<double> time_of(const json& value) {
+  return value.is_null() ? std::nullopt : std::optional(value.get<double>());
 }
 
 std::vector<Clip> read_clips(const fs::path& folder) {
-  std::ifstream file(folder / "word_times.json");
+  std::ifstream times_file(folder / "word_times.json"), manifest(folder / "manifest.tsv");
+  const json times = json::parse(times_file);
   std::vector<Clip> clips;
-  for (const json& entry : json::parse(file).at("clips")) {
-    Clip clip{.samples = qasr::load_audio(folder / entry.at("file").get<std::string>()).samples,
-              .text = entry.at("text").get<std::string>()};
-    for (const json& word : entry.at("times")) clip.words.push_back({time_of(word.at(0), 0), time_of(word.at(1), 0)});
+  std::string set, name, text;
+  while (std::getline(manifest, set, '\t') && std::getline(manifest, name, '\t') && std::getline(manifest, text)) {
+    if (!times.contains(name)) continue;
+    Clip clip{.samples = qasr::load_audio(folder / name).samples, .text = text};
+    for (const json& word : times.at(name)) clip.words.push_back({time_of(word.at(1)), time_of(word.at(2))});
     clips.push_back(std::move(clip));
   }
   return clips;
@@ -64,9 +68,14 @@ class Shifts {
       ++n_words_;
       n_far_ += largest > kFarS ? 1 : 0;
       n_lost_ += largest > kLostS ? 1 : 0;
+      if (largest > kLostS && first_lost_.size() < 10) {
+        first_lost_.push_back({clip.words[n].start_s.value_or(-1), found.words[n].start_s, found.words[n].text});
+      }
       confidence_ += found.words[n].confidence;
     }
   }
+  /// Up to ten words that are more than a second off: [true start, found start, word].
+  const json& first_lost() const { return first_lost_; }
   json summary() const {
     const auto n_words = static_cast<double>(std::max<std::size_t>(n_words_, 1));
     return {{"words", n_words_},
@@ -87,6 +96,7 @@ class Shifts {
     return std::abs(shift);
   }
   std::size_t n_words_ = 0, n_times_ = 0, n_far_ = 0, n_lost_ = 0, n_missing_ = 0;
+  json first_lost_ = json::array();
   double sum_ = 0, bias_ = 0, confidence_ = 0;
 };
 
@@ -117,7 +127,7 @@ Clip join(const std::vector<Clip>& clips) {
   return all;
 }
 
-void run(const std::string& model, const fs::path& folder) {
+void run(const std::string& model, const fs::path& folder, double max_piece_s) {
   const auto aligner = qasr::Aligner::open(model);
   const std::vector<Clip> clips = read_clips(folder);
   json report = {{"backend", aligner->backend_description()},
@@ -125,25 +135,27 @@ void run(const std::string& model, const fs::path& folder) {
                  {"repaired", measure(*aligner, clips, qasr::TimeCorrection::kRepaired)},
                  {"official", measure(*aligner, clips, qasr::TimeCorrection::kOfficial)}};
   const Clip long_clip = join(clips);
-  const qasr::Alignment found = aligner->align(long_clip.samples, long_clip.text, {.language = "English"});
+  const qasr::Alignment found =
+      aligner->align(long_clip.samples, long_clip.text, {.language = "English", .max_piece_s = max_piece_s});
   Shifts shifts;
   shifts.add(found, long_clip);
   report["long"] = shifts.summary();
   report["long"]["seconds"] = found.duration_s;
   report["long"]["pieces"] = found.n_pieces;
   report["long"]["warnings"] = found.warnings;
+  report["long"]["first_lost"] = shifts.first_lost();
   std::printf("%s\n", report.dump().c_str());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fputs("usage: align_shift MODEL FOLDER\n", stderr);
+  if (argc < 3 || argc > 4) {
+    std::fputs("usage: align_shift MODEL FOLDER [MAX_PIECE_S]\n", stderr);
     return 2;
   }
   try {
-    run(argv[1], argv[2]);
+    run(argv[1], argv[2], argc > 3 ? std::stod(argv[3]) : 0);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "align_shift: %s\n", error.what());

@@ -1,4 +1,4 @@
-# What `cmake --install` puts where: headers, library, CMake package, pkg-config file, program, demonstration model, docs.
+# What `cmake --install` puts where: headers, library, CMake package, pkg-config file, program, demonstration models, docs.
 include(CMakePackageConfigHelpers)
 
 target_include_directories(qasr INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -32,6 +32,6 @@ endif()
 configure_file(cmake/qasr.pc.in qasr.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/qasr.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-install(DIRECTORY models/demo-en DESTINATION ${CMAKE_INSTALL_DATADIR}/qasr/models)
+install(DIRECTORY models/demo-en models/demo-aligner-en DESTINATION ${CMAKE_INSTALL_DATADIR}/qasr/models)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs FILES_MATCHING PATTERN "*.md")

@@ -2,6 +2,7 @@
 #include "align.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
@@ -17,6 +18,12 @@
 
 namespace qasr::app {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
 constexpr const char* kExamples =
     "Examples:\n"
@@ -112,8 +119,11 @@ CLI::App* add_align(CLI::App& app, AlignArguments& arguments) {
 
 ExitCode run_align(const AlignArguments& arguments) {
   const std::string text = text_argument("TEXT", arguments.text);
+  const Clock::time_point start = Clock::now();
   const Audio audio = read_recording(arguments.audio);
+  const double audio_decode_ms = ms_since(start);
   const std::shared_ptr<const Aligner> aligner = open_aligner(arguments);
+  const double model_load_ms = ms_since(start) - audio_decode_ms;
   const Alignment alignment =
       aligner->align(audio.samples, text,
                      {.language = arguments.language,
@@ -131,7 +141,7 @@ ExitCode run_align(const AlignArguments& arguments) {
             : format_transcript(transcript, format,
                                 {.file = arguments.audio, .model = aligner->info().path, .task = "align"},
                                 arguments.subtitles));
-  if (arguments.timings) std::fputs(timing_table(transcript, 0, 0).c_str(), stderr);
+  if (arguments.timings) std::fputs(timing_table(transcript, model_load_ms, audio_decode_ms).c_str(), stderr);
   return kExitOk;
 }
 

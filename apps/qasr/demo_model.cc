@@ -1,4 +1,5 @@
-// The list of embedded files and the notice about them. The data itself is in the generated demo_model_data.S.
+// The lists of embedded files and the notice about them. The data itself is in assembler files that CMake generates
+// (QasrEmbed.cmake).
 #include "demo_model.h"
 
 #include <span>
@@ -6,21 +7,36 @@
 namespace qasr::app {
 namespace {
 
-// One pair of symbols per file, defined by the assembler file that CMake generates next to this list.
-#define QASR_DEMO_FILE(index, name)                            \
-  extern "C" const std::byte qasr_demo_file_##index##_begin[]; \
-  extern "C" const std::byte qasr_demo_file_##index##_end[];
+// One pair of symbols per file.
+#define QASR_EMBEDDED_FILE(index, name)                        \
+  extern "C" const std::byte qasr_demo_model_##index##_begin[]; \
+  extern "C" const std::byte qasr_demo_model_##index##_end[];
 #include "demo_model_files.inc"
-#undef QASR_DEMO_FILE
+#undef QASR_EMBEDDED_FILE
+
+#define QASR_EMBEDDED_FILE(index, name)                          \
+  extern "C" const std::byte qasr_demo_aligner_##index##_begin[]; \
+  extern "C" const std::byte qasr_demo_aligner_##index##_end[];
+#include "demo_aligner_files.inc"
+#undef QASR_EMBEDDED_FILE
 
 }  // namespace
 
 std::vector<ModelFile> demo_model_files() {
   return {
-#define QASR_DEMO_FILE(index, name) \
-  ModelFile{name, std::span(qasr_demo_file_##index##_begin, qasr_demo_file_##index##_end)},
+#define QASR_EMBEDDED_FILE(index, name) \
+  ModelFile{name, std::span(qasr_demo_model_##index##_begin, qasr_demo_model_##index##_end)},
 #include "demo_model_files.inc"
-#undef QASR_DEMO_FILE
+#undef QASR_EMBEDDED_FILE
+  };
+}
+
+std::vector<ModelFile> demo_aligner_files() {
+  return {
+#define QASR_EMBEDDED_FILE(index, name) \
+  ModelFile{name, std::span(qasr_demo_aligner_##index##_begin, qasr_demo_aligner_##index##_end)},
+#include "demo_aligner_files.inc"
+#undef QASR_EMBEDDED_FILE
   };
 }
 

@@ -23,6 +23,7 @@ constexpr double kRecentSurplus = 1.2;  // the same, relative to the piece befor
 constexpr int kExtraLetters = 100;
 constexpr double kWordPositionsPerS = 48;  // most positions of the decoder that words get, per second of audio
 constexpr std::int64_t kExtraPositions = 512;
+constexpr int kMostRetries = 10;   // of the rest of a last piece
 constexpr double kDoubtful = 0.3;  // mean confidence below which text and audio do not match
 
 int count_letters(std::string_view text) { return static_cast<int>(decode_utf8(text).size()); }
@@ -100,8 +101,12 @@ std::size_t AlignTask::n_fitting_words(double piece_s, bool is_last) const {
   return count;
 }
 
-std::vector<WordTime> AlignTask::times(const SlotScores& scores, std::size_t n_words) const {
+// Of the first words of the piece. Without the ones behind them, which pull at the path; where all are wanted, `found`
+// is the answer already.
+std::vector<WordTime> AlignTask::times(const SlotScores& scores, std::size_t n_words,
+                                       const std::vector<WordTime>& found) const {
   if (correction_ == TimeCorrection::kOfficial) return official_times(scores, n_words);
+  if (n_words == found.size()) return found;
   const std::span<const int> letters = std::span(letters_).subspan(piece_.first_word, n_words);
   return repaired_times(scores, n_words, letters, static_cast<double>(piece_.n_samples) / kSampleRate);
 }
@@ -121,13 +126,17 @@ void AlignTask::accept(const SlotScores& scores) {
                  item_.start_s + lost_at_s_, item_.start_s + piece_begin_s()));
     lost_at_s_ = -1;
   }
-  if (is_last || are_all) {
-    finish(scores);
+  // Models lose their way in pieces that are long for them: what follows the last word found is worth another look.
+  const bool goes_on = is_last && n_found > 0 && n_found < piece_.n_words && n_retries_ < kMostRetries &&
+                       correction_ == TimeCorrection::kRepaired;
+  n_retries_ += goes_on ? 1 : 0;
+  if (are_all || (is_last && !goes_on)) {
+    finish(scores, found);
   } else if (n_found == 0) {
     skip_audio();
   } else {
     const std::size_t n_taken = choose_cut(found, n_found);
-    add_words(times(scores, n_taken), piece_begin_s());
+    add_words(times(scores, n_taken, found), piece_begin_s());
     const double end_s = found[n_taken - 1].end_s;
     const double pause_s = n_taken < n_found ? std::max(found[n_taken].start_s - end_s, 0.0) : 0;
     letters_per_s_ = std::accumulate(letters.begin(), letters.begin() + static_cast<std::ptrdiff_t>(n_taken), 0.0) /
@@ -138,12 +147,13 @@ void AlignTask::accept(const SlotScores& scores) {
   if (!is_done()) choose_piece();
 }
 
-// How many of the words found are taken: up to the longest pause among the last of them.
+// How many of the words found are taken: up to the longest pause among the last of them. The very last may have been
+// found where it is not, for want of the audio behind it, and is left for the next piece.
 std::size_t AlignTask::choose_cut(const std::vector<WordTime>& found, std::size_t n_found) const {
-  std::size_t cut = n_found;
+  std::size_t cut = std::max<std::size_t>(n_found - 1, 1);
   double longest_s = -1;
   const auto first = static_cast<std::size_t>(kLastPart * static_cast<double>(n_found));
-  for (std::size_t word = std::max<std::size_t>(first, 1); word < n_found; ++word) {
+  for (std::size_t word = std::max<std::size_t>(first, 1); word + 1 < n_found; ++word) {
     const double pause_s = found[word].start_s - found[word - 1].end_s;
     const bool is_certain = found[word].confidence >= kCertain && found[word - 1].confidence >= kCertain;
     if (!is_certain || pause_s < longest_s) continue;
@@ -159,9 +169,9 @@ void AlignTask::skip_audio() {
   begin_sample_ += std::max<std::size_t>(limits_.max_piece_samples / 2, 1);
 }
 
-void AlignTask::finish(const SlotScores& scores) {
+void AlignTask::finish(const SlotScores& scores, const std::vector<WordTime>& found) {
   if (lost_at_s_ >= 0) return spread_rest(lost_at_s_);
-  add_words(times(scores, piece_.n_words), piece_begin_s());
+  add_words(times(scores, piece_.n_words, found), piece_begin_s());
   stamp_rest();
 }
 

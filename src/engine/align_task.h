@@ -49,10 +49,10 @@ class AlignTask {
  private:
   void choose_piece();
   std::size_t n_fitting_words(double piece_s, bool is_last) const;
-  std::vector<WordTime> times(const SlotScores& scores, std::size_t n_words) const;
+  std::vector<WordTime> times(const SlotScores& scores, std::size_t n_words, const std::vector<WordTime>& found) const;
   std::size_t choose_cut(const std::vector<WordTime>& found, std::size_t n_certain) const;
   void skip_audio();
-  void finish(const SlotScores& scores);
+  void finish(const SlotScores& scores, const std::vector<WordTime>& found);
   void spread_rest(double begin_s);
   void add_words(const std::vector<WordTime>& found, double begin_s);
   void stamp_rest();
@@ -69,6 +69,7 @@ class AlignTask {
   std::size_t begin_sample_ = 0;  // of the next piece
   std::size_t next_word_ = 0;     // the first without times
   double letters_per_s_ = 0;      // of what was taken last; 0: nothing yet
+  int n_retries_ = 0;             // of last pieces
   double lost_at_s_ = -1;         // where the words were not found any more; -1: they were
   Alignment result_;
 };

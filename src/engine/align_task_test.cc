@@ -39,16 +39,16 @@ Spoken speak(int n_words, double first_s = 0.5) {
 }
 
 // Scores as a good model gives them: sure of words inside the piece, at a loss with all others. `truth` has a time for
-// each word of the text; a negative one was not said.
-SlotScores scores_of(const AlignTask::Piece& piece, const Spoken& truth) {
+// each word of the text; a negative one was not said. Nothing behind `sight_s` of a piece is seen.
+SlotScores scores_of(const AlignTask::Piece& piece, const Spoken& truth, double sight_s = 1e9) {
   const double begin_s = static_cast<double>(piece.first_sample) / kSampleRate;
   const double piece_s = static_cast<double>(piece.n_samples) / kSampleRate;
   SlotScores scores{.n_audio_classes = static_cast<int>(std::ceil(piece_s / kClassS)) + 1};
   scores.width = scores.n_audio_classes + 1;
   constexpr float kRest = -8.5F;  // of 5000 classes
   for (std::size_t word = piece.first_word; word < piece.first_word + piece.n_words; ++word) {
-    const bool is_inside =
-        truth.start_s[word] >= 0 && truth.start_s[word] >= begin_s - 0.05 && truth.end_s[word] <= begin_s + piece_s;
+    const bool is_inside = truth.start_s[word] >= 0 && truth.start_s[word] >= begin_s - 0.05 &&
+                           truth.end_s[word] <= begin_s + std::min(piece_s, sight_s);
     for (const double time_s : {truth.start_s[word], truth.end_s[word]}) {
       const int time_class = static_cast<int>(std::lround((time_s - begin_s) / kClassS));
       for (int c = 0; c < scores.width; ++c) scores.logits.push_back(is_inside && c == time_class ? -0.1F : kRest);
@@ -67,12 +67,12 @@ AlignTask make_task(const AlignItem& item, double max_piece_s, std::int64_t max_
       {.max_piece_samples = static_cast<std::size_t>(max_piece_s * kSampleRate), .max_positions = max_positions});
 }
 
-Alignment align(const Spoken& spoken, double max_piece_s, double start_s = 0) {
+Alignment align(const Spoken& spoken, double max_piece_s, double start_s = 0, double sight_s = 1e9) {
   const std::vector<float> samples(static_cast<std::size_t>(spoken.duration_s * kSampleRate));
   AlignTask task = make_task({.samples = samples, .text = spoken.text, .start_s = start_s}, max_piece_s);
   for (int round = 0; !task.is_done(); ++round) {
     if (round > 1000) throw std::runtime_error("the task does not end");
-    task.accept(scores_of(task.piece(), spoken));
+    task.accept(scores_of(task.piece(), spoken, sight_s));
   }
   return task.take();
 }
@@ -119,6 +119,14 @@ TEST(AlignTask, LongRecordingsLoseAndDoubleNothing) {
     // Little is looked at twice.
     EXPECT_LE(alignment.n_pieces, 1 + static_cast<int>(1.7 * spoken.duration_s / max_piece_s)) << max_piece_s;
   }
+}
+
+TEST(AlignTask, ModelsThatLoseTheirWayAreLedBack) {
+  const Spoken spoken = speak(150);
+  const Alignment alignment = align(spoken, 60, 0, 15);
+  expect_times(alignment, spoken);
+  EXPECT_TRUE(alignment.warnings.empty());
+  EXPECT_LE(alignment.n_pieces, 6);
 }
 
 TEST(AlignTask, LongSilencesAnywhere) {

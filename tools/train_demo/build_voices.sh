@@ -2,11 +2,12 @@
 # Packs the speech synthesisers into one relocatable folder for a machine without packages: flite, festival, espeak-ng,
 # their libraries and English voices. Needs them installed on this machine (Debian 12):
 #
-#   apt-get install flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts espeak-ng espeak-ng-data
+#   apt-get install flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts espeak-ng espeak-ng-data \
+#       flite1-dev libespeak-ng-dev gcc
 #   build_voices.sh OUT.tar.xz
 #
 # Sound output and the two flite voices that are never used are replaced by stub libraries (a third of the size), so gcc
-# is needed as well.
+# is needed as well. It also compiles flite_times.c and espeak_times.c, which speak like the programs and print word times.
 # Layout: voices/bin, voices/lib (everything the programs link except the C library's own files, so the target's C
 # library must not be older than this machine's), voices/festival (libdir) and voices/espeak-ng-data.
 # voices.py starts the programs with LD_LIBRARY_PATH=voices/lib and ESPEAK_DATA_PATH=voices.
@@ -17,9 +18,13 @@ trap 'rm -rf "$work"' EXIT
 voices=$work/voices
 mkdir -p "$voices/bin" "$voices/lib"
 
-for program in flite festival espeak-ng; do
+here=$(cd "$(dirname "$0")" && pwd)
+gcc -O2 -s -o "$work/espeak_times" "$here/espeak_times.c" -lespeak-ng
+gcc -O2 -s -o "$work/flite_times" "$here/flite_times.c" -lflite_cmu_us_slt -lflite_cmu_us_awb -lflite_cmu_us_rms \
+  -lflite_cmu_us_kal16 -lflite_usenglish -lflite_cmulex -lflite -lm
+for program in flite festival espeak-ng "$work/flite_times" "$work/espeak_times"; do
   path=$(command -v "$program")
-  cp -L "$path" "$voices/bin/$program"
+  cp -L "$path" "$voices/bin/"
   ldd "$path" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }'
 done | sort -u | grep -vE '/(libc|libm|libdl|libpthread|librt|libresolv)\.so' | while read -r library; do
   cp -L "$library" "$voices/lib/"

@@ -3,6 +3,7 @@
 checkpoints (nested thinker_config, thinker.* tensor names, two shards with an index, vocab.json and merges.txt).
 
     export.py --checkpoint OUT/ckpt/ema.pt --text TEXT --out MODEL
+    export.py --aligner ...         a checkpoint of train_aligner.py
 
 Tensor names and configuration keys: Qwen3-ASR checkpoints as Qwen3ASR in Hugging Face transformers 5.17 reads them.
 """
@@ -14,11 +15,13 @@ import shutil
 import torch
 from safetensors.torch import save_file
 
+import aligner_model
 from features import N_FFT, HOP, N_MELS, SAMPLE_RATE
 from model import Config
 from prepare_text import SPECIAL_TOKENS
 
 MAX_SEGMENT_S = 29.5  # nothing longer was trained on
+ALIGNER_MAX_SEGMENT_S = 40.0  # of the aligner; it loses words in recordings of a minute, though some examples were that long
 # Written as the bytes they are in the chat template of the official processor.
 CHAT_TEMPLATE = (
     "{% set ns = namespace(system_text='') %}{% for m in messages %}{% if m.role == 'system' %}"
@@ -74,8 +77,20 @@ def configurations(c: Config, ids: dict[str, int]) -> dict[str, dict]:
         "chat_template.json": {"chat_template": CHAT_TEMPLATE}}
 
 
+def aligner_configurations(c: Config, ids: dict[str, int]) -> dict[str, dict]:
+    """As the official forced aligner has them. No chat template: its input is audio, then words and slots."""
+    files = configurations(c, ids)
+    del files["chat_template.json"]
+    root = files["config.json"]
+    root |= {"qasr_max_segment_s": ALIGNER_MAX_SEGMENT_S, "timestamp_segment_time": round(1000 * aligner_model.CLASS_S),
+             "timestamp_token_id": ids["<timestamp>"]}
+    root["thinker_config"] |= {"classify_num": aligner_model.N_CLASSES, "model_type": "qwen3_forced_aligner"}
+    root["thinker_config"]["text_config"]["tie_word_embeddings"] = False
+    return files
+
+
 def write_weights(state: dict[str, torch.Tensor], out: str):
-    """Audio tower and decoder in a shard each; the output head is the embedding table and is not stored."""
+    """Audio tower and decoder in a shard each. A recogniser's output head is the embedding table and not in `state`."""
     tensors = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in state.items()}
     shards = [{name: tensor for name, tensor in tensors.items() if name.startswith("thinker.audio_tower.") == is_audio}
               for is_audio in (True, False)]
@@ -95,14 +110,15 @@ def write_json(path: str, value):
         file.write("\n")
 
 
-def export(checkpoint_path: str, text_folder: str, out: str):
+def export(checkpoint_path: str, text_folder: str, out: str, aligner: bool = False):
     os.makedirs(out, exist_ok=True)
     checkpoint = torch.load(checkpoint_path, map_location="cpu", weights_only=True)
     if not all(torch.isfinite(tensor).all() for tensor in checkpoint["state"].values()):
         raise SystemExit(f"export: {checkpoint_path} holds values that are not finite")
     write_weights(checkpoint["state"], out)
     ids = json.load(open(f"{text_folder}/added_tokens.json"))
-    for name, contents in configurations(Config(), ids).items():
+    files = aligner_configurations(aligner_model.CONFIG, ids) if aligner else configurations(Config(), ids)
+    for name, contents in files.items():
         write_json(f"{out}/{name}", contents)
     for name in ("vocab.json", "merges.txt"):
         shutil.copyfile(f"{text_folder}/{name}", f"{out}/{name}")
@@ -114,8 +130,9 @@ def main():
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--text", required=True, help="output folder of prepare_text.py")
     parser.add_argument("--out", required=True)
+    parser.add_argument("--aligner", action="store_true", help="the checkpoint is one of train_aligner.py")
     arguments = parser.parse_args()
-    export(arguments.checkpoint, arguments.text, arguments.out)
+    export(arguments.checkpoint, arguments.text, arguments.out, arguments.aligner)
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ class DecoderLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    MAX_TOKENS = 2048  # of the training model only: the rotary tables
+    MAX_TOKENS = 4096  # of the training model only: the rotary tables
 
     def __init__(self, c: Config):
         super().__init__()

@@ -53,7 +53,7 @@ def learning_rate(step: int, progress: float) -> float:
 class Feeder:
     """Turns the sampler processes' arrays into pinned tensors ahead of time."""
 
-    def __init__(self, arguments, manifest: str, start: float, device: str):
+    def __init__(self, arguments, manifest: str, start: float, device: str, sampler=sampler_process):
         self.shared = multiprocessing.Queue(8)
         self.ready = queue.Queue(3)
         self.device = device
@@ -61,7 +61,7 @@ class Feeder:
         # A smoke test starts late in the curriculum, so that it sees every kind of batch.
         begin = start - (arguments.seconds if arguments.smoke else 0)
         self.processes = [multiprocessing.Process(
-            target=sampler_process, daemon=True,
+            target=sampler, daemon=True,
             args=(self.shared, arguments.text, manifest, seconds, 77 * index, begin, arguments.seconds))
             for index in range(arguments.samplers)]
         for process in self.processes:  # before CUDA starts
@@ -81,7 +81,7 @@ class Feeder:
             self.ready.put(batch)
 
     def next(self) -> dict:
-        """The lengths that the CTC loss reads on the host stay there, under *_host."""
+        """The lengths that a CTC loss reads on the host stay there, under *_host."""
         while True:
             try:
                 batch = self.ready.get(timeout=5)
@@ -91,7 +91,7 @@ class Feeder:
                     raise SystemExit("train: every sampler process has ended")
         on_device = {name: value.to(self.device, non_blocking=True) if torch.is_tensor(value) else value
                      for name, value in batch.items()}
-        return on_device | {"n_tokens_host": batch["n_tokens"], "ctc_lengths_host": batch["ctc_lengths"]}
+        return on_device | {f"{name}_host": batch[name] for name in ("n_tokens", "ctc_lengths") if name in batch}
 
 
 class Trainer:

@@ -88,45 +88,61 @@ class Synthesizer:
                     "-t", text, "-o", path]
         return [f"{self.root}/bin/espeak-ng", "-v", voice.name, "-s", str(voice.speed), "-p", str(voice.pitch), "-w", path, text]
 
-    def _festival(self, voice, texts: list[str], paths: list[str]):
-        """One process for all sentences: loading the lexicon takes about a second."""
+    @staticmethod
+    def festival_setup(voice) -> str:
+        """Scheme that chooses the voice and its settings."""
         if isinstance(voice, FestivalHts):
-            setup = ('(voice_cmu_us_slt_arctic_hts)\n(set! hts_engine_params (list (list "-m" (path-append hts_data_dir '
+            return ('(voice_cmu_us_slt_arctic_hts)\n(set! hts_engine_params (list (list "-m" (path-append hts_data_dir '
                      '"cmu_us_slt_arctic_hts.htsvoice")) (list "-g" 0) (list "-b" 0) (list "-u" 0.5) '
                      f'(list "-a" {voice.all_pass:.3f}) (list "-fm" {voice.f0_shift:.2f}) (list "-r" {voice.rate:.3f})))\n')
-        else:
-            setup = (f"(voice_{voice.name}_diphone)\n(set! int_lr_params '((target_f0_mean {voice.f0_mean:.0f}) "
+        return (f"(voice_{voice.name}_diphone)\n(set! int_lr_params '((target_f0_mean {voice.f0_mean:.0f}) "
                      f"(target_f0_std {voice.f0_std:.0f}) (model_f0_mean 170) (model_f0_std 34)))\n"
                      f"(Parameter.set 'Duration_Stretch {voice.stretch:.3f})\n")
+
+    def _festival(self, voice, texts: list[str], paths: list[str]):
+        """One process for all sentences: loading the lexicon takes about a second."""
         # Utterance is a macro, so the text must be its value already: hence eval of a built list.
         script = ("(define (speak_to text file) (unwind-protect (utt.save.wave (utt.synth (eval (list (quote Utterance) "
-                  "(quote Text) text))) file (quote riff)) nil))\n" + setup)
+                  "(quote Text) text))) file (quote riff)) nil))\n" + self.festival_setup(voice))
         script += "".join(f'(speak_to "{text}" "{path}")\n' for text, path in zip(texts, paths))
+        self._run_festival(script)
+
+    def _run_festival(self, script: str, output_path: str = os.devnull):
         with open(f"{self.folder}/batch.scm", "w") as file:
             file.write(script)
         libdir = f"{self.root}/festival"
-        self._run([f"{self.root}/bin/festival", "--datadir", libdir, "--libdir", libdir, "-b", f"{self.folder}/batch.scm"], 240)
+        self._run([f"{self.root}/bin/festival", "--datadir", libdir, "--libdir", libdir, "-b", f"{self.folder}/batch.scm"], 240, (), output_path)
 
-    def _run(self, command: list[str], limit_s: float):
+    def _run(self, command: list[str], limit_s: float, lines: list[str] = (), output_path: str = os.devnull):
+        """`lines` go to the program's standard input, what it prints to `output_path`."""
         try:
-            subprocess.run(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL, timeout=limit_s, check=False)
+            with open(output_path, "w") as output:
+                subprocess.run(command, env=self.environment, input="".join(line + "\n" for line in lines).encode(), stdout=output,
+                               stderr=subprocess.DEVNULL, timeout=limit_s, check=False)
         except subprocess.TimeoutExpired:
             pass  # what was spoken before is kept
 
     @staticmethod
     def _collect(path: str, text: str) -> np.ndarray | None:
+        clip = Synthesizer.collect_with_start(path, text)
+        return None if clip is None else clip[0]
+
+    @staticmethod
+    def collect_with_start(path: str, text: str) -> tuple[np.ndarray, float] | None:
+        """The clip, and the second of the recording at which it begins."""
         try:
             samples, rate = read_wav(path)
             os.unlink(path)
         except (OSError, EOFError, wave.Error):
             return None
-        samples = trim(resample(samples, rate))
+        samples = resample(samples, rate)
+        first, last = speech_bounds(samples)
+        samples = samples[first:last]
         duration_s = len(samples) / SAMPLE_RATE
         peak = np.abs(samples).max(initial=0.0)
         if not 0.3 <= duration_s <= 24 or not 0.025 <= duration_s / len(text) <= max(0.22, 0.9 / len(text)) or peak < 300:
             return None
-        return np.round(samples * (20000.0 / peak)).astype(np.int16)
+        return np.round(samples * (20000.0 / peak)).astype(np.int16), first / SAMPLE_RATE
 
 
 def read_wav(path: str) -> tuple[np.ndarray, int]:
@@ -168,13 +184,13 @@ def resample(samples: np.ndarray, rate: int, half_width: int = 24) -> np.ndarray
     return output
 
 
-def trim(samples: np.ndarray, keep: int = 1600) -> np.ndarray:
-    """Cuts silence at both ends down to `keep` samples."""
+def speech_bounds(samples: np.ndarray, keep: int = 1600) -> tuple[int, int]:
+    """[first, last) without the silence at both ends, but for `keep` samples of it."""
     n_blocks = len(samples) // 160
     if n_blocks < 10:
-        return samples
+        return 0, len(samples)
     peak = np.abs(samples[:n_blocks * 160]).reshape(n_blocks, 160).max(1)
     loud = np.nonzero(peak > max(60.0, 0.01 * peak.max()))[0]
     if len(loud) == 0:
-        return samples[:0]
-    return samples[max(0, loud[0] * 160 - keep):min(len(samples), (loud[-1] + 1) * 160 + keep)]
+        return 0, 0
+    return max(0, loud[0] * 160 - keep), min(len(samples), (loud[-1] + 1) * 160 + keep)
