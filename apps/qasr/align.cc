@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "demo_model.h"
 #include "device_option.h"
 #include "format_names.h"
 #include "input_files.h"
@@ -27,9 +28,9 @@ double ms_since(Clock::time_point start) {
 
 constexpr const char* kExamples =
     "Examples:\n"
-    "  qasr align --model aligner talk.wav 'Good morning, everybody.'\n"
-    "  qasr align --model aligner --language German -f srt interview.mp3 @interview.txt > interview.srt\n"
-    "  qasr align --model aligner -f textgrid speech.flac @speech.txt > speech.TextGrid\n"
+    "  qasr align talk.wav 'Good morning, everybody.'\n"
+    "  qasr align --aligner aligner --language German -f srt interview.mp3 @interview.txt > interview.srt\n"
+    "  qasr align --aligner aligner -f textgrid speech.flac @speech.txt > speech.TextGrid\n"
     "txt prints a line per word: start and end in seconds, the word (a label track of Audacity).\n";
 
 Audio read_recording(const std::string& path) {
@@ -63,7 +64,13 @@ std::shared_ptr<const Aligner> open_aligner(const AlignArguments& arguments) {
   options.cache_dir = arguments.cache_dir;
   if (const char* isa = std::getenv("QASR_CPU_ISA")) options.cpu_isa = isa;
   if (!arguments.quiet) options.log = [](std::string_view line) { print_error(line); };
-  return Aligner::open(resolve_model(arguments.model_dir), options);
+  if (!arguments.model_dir.empty()) return Aligner::open(resolve_model(arguments.model_dir), options);
+  const std::vector<ModelFile> built_in = demo_aligner_files();
+  if (built_in.empty()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "no forced aligner is built into this program; name one with --aligner MODEL");
+  }
+  return Aligner::open(built_in, kDemoAlignerName, options);
 }
 
 }  // namespace
@@ -77,9 +84,10 @@ CLI::App* add_align(CLI::App& app, AlignArguments& arguments) {
       ->required()
       ->type_name("TEXT");
   command
-      ->add_option("-m,--model,--aligner", arguments.model_dir,
-                   "A forced aligner: a directory, a safetensors or GGUF file, or a downloaded model (aligner)")
-      ->required()
+      ->add_option(
+          "-m,--model,--aligner", arguments.model_dir,
+          "A forced aligner: a directory, a safetensors or GGUF file, or a downloaded model (aligner); default: the "
+          "demonstration aligner, which knows only synthetic English voices")
       ->type_name("MODEL");
   command->add_option("-l,--language", arguments.language, "Of the text: how it is divided into words (German, de)")
       ->check(CLI::Validator(check_language, ""))

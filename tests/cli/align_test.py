@@ -34,6 +34,20 @@ class AlignTest(ProgramTest):
         self.assertLess(times[0], 0.8)
         self.assertGreater(times[-1], DURATION - 1)
 
+    def test_times_are_true(self):
+        """Those that the synthesisers tell, to 60 ms in the mean and 200 ms at most."""
+        shifts = []
+        for name, words in json.loads((SAMPLES / "word_times.json").read_text(encoding="utf-8")).items():
+            lines = [line.split("\t") for line in self.align(SAMPLES / name, references()[name]).splitlines()]
+            self.assertEqual(len(lines), len(words), name)
+            for (start, end, label), (word, *truth) in zip(lines, words):
+                for found, true in zip((start, end), truth):
+                    if true is not None:
+                        shifts.append((abs(float(found) - true), name, label))
+        self.assertGreater(len(shifts), 100)
+        self.assertLess(sum(shift for shift, *_ in shifts) / len(shifts), 0.060)
+        self.assertLess(max(shifts)[0], 0.2, max(shifts))
+
     def test_json(self):
         document = json.loads(self.align("-f", "json", "--language", "en", SAMPLE, TEXT))
         validate(document, SCHEMA)
