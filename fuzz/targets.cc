@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "qasr/align.h"
 #include "qasr/error.h"
 #include "tensor/widen.h"
 #include "text/tokenizer.h"
@@ -83,6 +85,18 @@ void tokenizer(std::span<const std::byte> bytes) {
                                .where = "fuzz"});
     tokenizer.decode(tokenizer.encode("system user <asr_text> caf\xc3\xa9 \xff 12"));
   } catch (const Error&) {
+  }
+}
+
+void words(std::span<const std::byte> bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (const char* language : {"", "English", "Japanese", "Korean", "Hindi"}) {
+    for (const CombiningMarks marks : {CombiningMarks::kAuto, CombiningMarks::kKeep}) {
+      std::string surfaces;
+      const std::vector<TextWord> found = split_words(text, {.language = language, .marks = marks});
+      for (const TextWord& word : found) surfaces += word.surface;
+      if (!found.empty() && surfaces != text) throw std::logic_error("surfaces are not the text");
+    }
   }
 }
 

@@ -15,6 +15,9 @@ void config(std::span<const std::byte> bytes);  ///< config.json
 /// vocab.json, merges.txt, tokenizer_config.json, added_tokens.json and tokenizer.json, separated by zero bytes.
 void tokenizer(std::span<const std::byte> bytes);
 
+/// A text divided into words by every rule: all surfaces together must be the text.
+void words(std::span<const std::byte> bytes);
+
 void multipart(std::span<const std::byte> bytes);  ///< body of a form, in pieces; then its fields as parameters
 void realtime(std::span<const std::byte> bytes);   ///< messages of a Realtime client, separated by line feeds
 

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <string>
 
+#include "align.h"
 #include "bench.h"
 #include "download.h"
 #include "exit_code.h"
@@ -28,6 +29,7 @@ constexpr const char* kFooter =
     "  qasr download 0.6b\n"
     "  qasr transcribe --model 0.6b --language German interview.m4a\n"
     "  qasr transcribe --recursive -f srt,json -o transcripts recordings/\n"
+    "  qasr align --model aligner talk.wav @talk.txt\n"
     "  qasr serve --model 0.6b --port 8000\n"
     "  qasr stream --model 0.6b\n"
     "  qasr info 0.6b\n"
@@ -70,6 +72,8 @@ ExitCode run(int argc, char** argv) {
   const CLI::App* models_command = add_models(app, models);
   StreamArguments stream;
   const CLI::App* stream_command = add_stream(app, stream);
+  AlignArguments align;
+  const CLI::App* align_command = add_align(app, align);
   add_bench(app, bench);
   ServeArguments serve;
   const CLI::App* serve_command = add_serve(app, serve);
@@ -84,6 +88,7 @@ ExitCode run(int argc, char** argv) {
   }
   if (transcribe_command->parsed()) return run_transcribe(transcribe);
   if (stream_command->parsed()) return run_stream(stream);
+  if (align_command->parsed()) return run_align(align);
   if (quantize_command->parsed()) return run_quantize(quantize);
   if (download_command->parsed()) return run_download(download);
   if (models_command->parsed()) return run_models(models);

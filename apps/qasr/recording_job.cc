@@ -1,12 +1,10 @@
 #include "recording_job.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <utility>
+
+#include "standard_input.h"
 
 namespace qasr::app {
 namespace {
@@ -15,16 +13,6 @@ using Clock = std::chrono::steady_clock;
 
 double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-std::size_t read_standard_input(std::span<std::byte> destination) {
-  for (;;) {
-    const ssize_t n_bytes = ::read(STDIN_FILENO, destination.data(), destination.size());
-    if (n_bytes >= 0) return static_cast<std::size_t>(n_bytes);
-    if (errno != EINTR) {
-      throw Error(ErrorCode::kInput, std::string("reading standard input: ") + std::strerror(errno));
-    }
-  }
 }
 
 AudioStream open_stream(const InputFile& input, const AudioStreamOptions& options) {

@@ -1,13 +1,10 @@
 // The options of `qasr transcribe`: declaration, contradictions, translation into the library's.
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "device_option.h"
 #include "format_names.h"
+#include "option_values.h"
 #include "output.h"
 #include "qasr/languages.h"
 #include "transcribe.h"
@@ -33,22 +30,6 @@ constexpr const char* kMachine = "Model and machine";
 
 [[noreturn]] void refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
-std::string check_language(const std::string& name) {
-  if (name == "auto" || find_language(name)) return {};
-  std::string message = "unknown language '" + name + "', expected auto or one of";
-  for (const Language& language : languages()) {
-    message += " " + std::string(language.name) + " (" + std::string(language.code) + ")";
-  }
-  return message;
-}
-
-std::string check_format(const std::string& name) {
-  if (find_output_format(name)) return {};
-  std::string message = "unknown format '" + name + "', expected";
-  for (std::string_view known : output_format_names()) message += " " + std::string(known);
-  return message;
-}
-
 void choose_backend(const TranscribeArguments& arguments, EngineOptions& options) {
   if (arguments.backend == "reference") {
     options.backend = BackendKind::kReference;
@@ -58,20 +39,6 @@ void choose_backend(const TranscribeArguments& arguments, EngineOptions& options
 }
 
 void log_line(std::string_view line) { print_error(line); }
-
-/// TEXT, or the contents of FILE for "@FILE".
-std::string text_argument(const std::string& option, const std::string& argument) {
-  std::string text = argument;
-  if (argument.starts_with('@')) {
-    const std::string path = argument.substr(1);
-    std::ifstream file(path, std::ios::binary);
-    text.assign(std::istreambuf_iterator<char>(file), {});
-    if (!file) refuse(option + ": cannot read " + path + ": " + std::strerror(errno));
-  }
-  if (!is_complete(text + "\n", OutputFormat::kText))
-    refuse(option + ": found bytes that are not UTF-8, expected UTF-8 text");
-  return text;
-}
 
 /// Words separated by commas or line breaks.
 std::vector<std::string> split_words(const std::string& text) {
@@ -114,7 +81,8 @@ void add_text_options(CLI::App& command, TranscribeArguments& arguments) {
 void add_output_options(CLI::App& command, TranscribeArguments& arguments) {
   command
       .add_option("-f,--format", arguments.formats,
-                  "txt, srt, vtt, json, jsonl, tsv, lrc or csv; several with -o (-f srt,json or -f srt -f json)")
+                  "txt, srt, vtt, json, jsonl, tsv, lrc, csv or textgrid (Praat); several with -o (-f srt,json or -f "
+                  "srt -f json)")
       ->check(CLI::Validator(check_format, ""))
       ->delimiter(',')
       ->allow_extra_args(false)

@@ -22,9 +22,10 @@ enum class OutputFormat {
   kTsv,        ///< tsv: start and end in milliseconds, text
   kLrc,        ///< lrc: lyrics, a time before each line
   kCsv,        ///< csv (RFC 4180): start and end in seconds, channel, language, confidence, text
+  kTextGrid,   ///< textgrid: tiers of segments and words for Praat
 };
 
-/// "txt" "srt" "vtt" "json" "jsonl" "tsv" "lrc" "csv": names on the command line and file extensions.
+/// "txt" "srt" "vtt" "json" "jsonl" "tsv" "lrc" "csv" "textgrid": names on the command line and file extensions.
 QASR_API std::span<const std::string_view> output_format_names() noexcept;
 QASR_API std::optional<OutputFormat> find_output_format(std::string_view name) noexcept;
 QASR_API std::string_view output_format_name(OutputFormat format) noexcept;
@@ -57,6 +58,7 @@ QASR_API std::vector<Cue> make_cues(const Transcript& transcript, const Subtitle
 struct RecordingInfo {
   std::string file;   ///< name; ill-formed UTF-8 is replaced in JSON
   std::string model;  ///< directory or name of the checkpoint
+  std::string task = "transcribe";  ///< or "align": in JSON
 };
 
 /// Takes a text piece by piece.

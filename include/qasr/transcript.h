@@ -61,7 +61,9 @@ struct SegmentNote {
 struct Word {
   double start_s = 0;
   double end_s = 0;
-  std::string text;
+  std::string text;       ///< letters and digits only, as the aligner reads it
+  std::string surface{};  ///< its part of the text, with punctuation and spaces: all surfaces together are the text
+  double confidence = 0;  ///< probability that both times are right to within a class (80 ms); docs/alignment.md
 };
 
 /// One piece of the recording that was given to the model at once.

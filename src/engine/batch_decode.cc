@@ -3,7 +3,7 @@
 
 #include "engine/attempt.h"
 #include "engine/batch_runner.h"
-#include "engine/stopwatch.h"
+#include "base/stopwatch.h"
 
 namespace qasr {
 namespace {

@@ -5,7 +5,7 @@
 #include "engine/attempt.h"
 #include "engine/batch_runner.h"
 #include "engine/live_audio.h"
-#include "engine/stopwatch.h"
+#include "base/stopwatch.h"
 
 namespace qasr {
 namespace {

@@ -6,49 +6,26 @@
 
 #include "backend/registry.h"
 #include "engine/engine_impl.h"
-#include "engine/load_progress.h"
 #include "weights/describe.h"
 
 namespace qasr {
-namespace {
-
-// Weights go from the files to the backend; the files' pages are let go of on the way.
-EngineCopy make_copy(const CheckpointFiles& files, const ModelConfig& config, const WeightStore& weights,
-                     std::unique_ptr<Backend> backend, LoadProgress& progress, Engine::Impl& impl) {
-  const EngineOptions& options = impl.options;
-  EngineCopy copy;
-  copy.backend = std::move(backend);
-  copy.packed_cache = open_packed_cache(options.cache_dir, files, weights, options.weights, *copy.backend, options.log);
-  const WeightPacker packer(weights, *copy.backend, options.weights, [&](const HostTensor& tensor) {
-    files.release(tensor);
-    progress.add(stored_bytes(tensor), LoadProgress::Clock::now());
-  });
-  copy.model = std::make_unique<Model>(files, config, packer);
-  if (copy.packed_cache != nullptr) copy.packed_cache->finish(*copy.backend);
-  copy.scheduler = std::make_unique<Scheduler>(impl.schedulers, *copy.backend, *copy.model, options.scheduler,
-                                               kv_cache_dtype(options.kv_cache, options.weights));
-  return copy;
-}
-
-}  // namespace
-
 std::shared_ptr<const Engine> Engine::Impl::open(const CheckpointFiles& files, const EngineOptions& options,
                                                  std::vector<std::unique_ptr<Backend>> backends) {
   const ModelConfig config = parse_model_config(files);
   if (config.is_forced_aligner) {
     throw Error(ErrorCode::kModel, files.where() +
                                        " is a forced aligner (it classifies time stamps), expected a "
-                                       "speech recognition model such as Qwen3-ASR-0.6B");
+                                       "speech recognition model such as Qwen3-ASR-0.6B; qasr align and --aligner take "
+                                       "aligners");
   }
   const WeightStore weights(files, config);
   auto impl = std::make_unique<Engine::Impl>();
   impl->options = options;
   impl->info = describe_checkpoint(files, config, weights);
-  std::uint64_t total_bytes = 0;
-  for (const HostTensor& tensor : weights.all()) total_bytes += stored_bytes(tensor);
-  LoadProgress progress(total_bytes * backends.size(), options.log, LoadProgress::Clock::now());
-  for (std::unique_ptr<Backend>& backend : backends) {
-    impl->copies.push_back(make_copy(files, config, weights, std::move(backend), progress, *impl));
+  for (PlacedModel& placed : place_models(files, config, weights, options, std::move(backends))) {
+    EngineCopy& copy = impl->copies.emplace_back(EngineCopy{std::move(placed), nullptr});
+    copy.scheduler = std::make_unique<Scheduler>(impl->schedulers, *copy.backend, *copy.model, options.scheduler,
+                                                 kv_cache_dtype(options.kv_cache, options.weights));
   }
   impl->backend = impl->copies.front().backend.get();
   impl->model = impl->copies.front().model.get();
@@ -64,9 +41,7 @@ std::shared_ptr<const Engine> Engine::open(const std::filesystem::path& model_di
 
 std::shared_ptr<const Engine> Engine::open(std::span<const ModelFile> files, const std::string& name,
                                            const EngineOptions& options) {
-  std::vector<CheckpointFile> borrowed;
-  for (const ModelFile& file : files) borrowed.push_back({file.name, file.bytes});
-  return Impl::open(CheckpointFiles::from_memory(std::move(borrowed), name), options, make_backends(options));
+  return Impl::open(files_in_memory(files, name), options, make_backends(options));
 }
 
 const ModelInfo& Engine::info() const noexcept { return impl_->info; }
@@ -109,9 +84,7 @@ ModelInfo describe(const CheckpointFiles& files) {
 ModelInfo describe_model(const std::filesystem::path& model) { return describe(CheckpointFiles::open(model)); }
 
 ModelInfo describe_model(std::span<const ModelFile> files, const std::string& name) {
-  std::vector<CheckpointFile> borrowed;
-  for (const ModelFile& file : files) borrowed.push_back({file.name, file.bytes});
-  return describe(CheckpointFiles::from_memory(std::move(borrowed), name));
+  return describe(files_in_memory(files, name));
 }
 
 }  // namespace qasr

@@ -6,21 +6,16 @@
 #include <string_view>
 #include <vector>
 
-#include "backend/backend.h"
-#include "engine/packed_cache.h"
+#include "engine/placed_model.h"
 #include "engine/scheduler.h"
 #include "engine/scheduler_group.h"
-#include "model/model.h"
 #include "qasr/engine.h"
 #include "weights/checkpoint_files.h"
 
 namespace qasr {
 
-/// One copy of the model on one device, and what shares it out. Members in the order they depend on each other.
-struct EngineCopy {
-  std::unique_ptr<PackedCache> packed_cache;  // the backend's weights may lie in its file; null without one
-  std::unique_ptr<Backend> backend;
-  std::unique_ptr<Model> model;
+/// One copy of the model on one device, and what shares it out.
+struct EngineCopy : PlacedModel {
   std::unique_ptr<Scheduler> scheduler;  // what is transcribed here; its own state changes, behind locks
 };
 

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "model/token_chooser.h"
 #include "qasr/audio.h"
 #include "qasr/error.h"
-#include "qasr/languages.h"
+#include "text/language_name.h"
 
 namespace qasr {
 namespace {
@@ -18,17 +17,6 @@ constexpr int kMinBudget = 256, kBudgetPerSecond = 16;
 constexpr std::string_view kWhiteSpace = " \t\n\v\f\r";
 
 [[noreturn]] void bad_argument(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
-
-std::string resolve_language(const std::string& language) {
-  if (language.empty() || language == "auto") return "";
-  const std::optional<Language> found = find_language(language);
-  if (found) return std::string(found->name);
-  std::string known;
-  for (const Language& entry : languages()) {
-    known += (known.empty() ? "" : ", ") + std::string(entry.name) + " (" + std::string(entry.code) + ")";
-  }
-  bad_argument("unknown language \"" + language + "\", expected auto or one of " + known);
-}
 
 }  // namespace
 

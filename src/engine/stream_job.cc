@@ -5,7 +5,7 @@
 #include <cmath>
 #include <utility>
 
-#include "engine/stopwatch.h"
+#include "base/stopwatch.h"
 
 namespace qasr {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "audio/energy_split.h"
 #include "engine/run_prompt.h"
-#include "engine/stopwatch.h"
+#include "base/stopwatch.h"
 #include "engine/stream_job.h"
 
 namespace qasr {

@@ -26,10 +26,15 @@ Tokenizer load_tokenizer(const CheckpointFiles& files, const ModelConfig& config
 Model::Model(const CheckpointFiles& files, const ModelConfig& config, const WeightPacker& weights)
     : config_(config),
       tokenizer_(load_tokenizer(files, config)),
-      prompt_(tokenizer_, config.audio_token_id, files.where()),
       log_mel_({.n_mels = config.audio.n_mels}),
       front_end_(log_mel_, weights.backend()),
       encoder_(config.audio, weights),
-      decoder_(config.text, config.audio_token_id, weights) {}
+      decoder_(config.text, config.audio_token_id, weights) {
+  if (config.is_forced_aligner) {
+    align_prompt_.emplace(tokenizer_, config, files.where());
+  } else {
+    prompt_.emplace(tokenizer_, config.audio_token_id, files.where());
+  }
+}
 
 }  // namespace qasr

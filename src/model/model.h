@@ -2,8 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "audio/log_mel.h"
+#include "model/align_prompt.h"
 #include "model/audio_encoder.h"
 #include "model/front_end.h"
 #include "model/prompt.h"
@@ -23,7 +25,8 @@ class Model {
 
   const ModelConfig& config() const { return config_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
-  const PromptBuilder& prompt() const { return prompt_; }
+  const PromptBuilder& prompt() const { return prompt_.value(); }                   // of recognisers
+  const AlignPromptBuilder& align_prompt() const { return align_prompt_.value(); }  // of forced aligners
   const LogMel& log_mel() const { return log_mel_; }
   const FrontEnd& front_end() const { return front_end_; }
   const AudioEncoder& encoder() const { return encoder_; }
@@ -32,7 +35,8 @@ class Model {
  private:
   ModelConfig config_;
   Tokenizer tokenizer_;
-  PromptBuilder prompt_;
+  std::optional<PromptBuilder> prompt_;
+  std::optional<AlignPromptBuilder> align_prompt_;
   LogMel log_mel_;
   FrontEnd front_end_;
   AudioEncoder encoder_;

@@ -1,34 +1,23 @@
 #include "model/prompt.h"
 
-#include "qasr/error.h"
+#include "model/control_tokens.h"
 
 namespace qasr {
 namespace {
 
-std::int32_t require_token(const Tokenizer& tokenizer, std::string_view content, const std::string& where) {
-  const std::int32_t id = tokenizer.token_id(content);
-  if (id < 0) {
-    throw Error(ErrorCode::kModel,
-                "tokenizer: no token " + std::string(content) + ", which Qwen3-ASR prompts need, in " + where);
-  }
-  return id;
-}
+constexpr const char* kUser = "a Qwen3-ASR prompt";
 
 }  // namespace
 
 PromptBuilder::PromptBuilder(const Tokenizer& tokenizer, int audio_token_id, const std::string& where)
     : tokenizer_(tokenizer),
-      im_start_(require_token(tokenizer, "<|im_start|>", where)),
-      im_end_(require_token(tokenizer, "<|im_end|>", where)),
-      audio_start_(require_token(tokenizer, "<|audio_start|>", where)),
-      audio_end_(require_token(tokenizer, "<|audio_end|>", where)),
-      audio_pad_(require_token(tokenizer, "<|audio_pad|>", where)),
-      asr_text_(require_token(tokenizer, "<asr_text>", where)) {
-  if (audio_pad_ != audio_token_id) {
-    throw Error(ErrorCode::kModel, "tokenizer: <|audio_pad|> has id " + std::to_string(audio_pad_) +
-                                       ", expected audio_token_id " + std::to_string(audio_token_id) +
-                                       " of config.json in " + where);
-  }
+      im_start_(require_token(tokenizer, "<|im_start|>", kUser, where)),
+      im_end_(require_token(tokenizer, "<|im_end|>", kUser, where)),
+      audio_start_(require_token(tokenizer, "<|audio_start|>", kUser, where)),
+      audio_end_(require_token(tokenizer, "<|audio_end|>", kUser, where)),
+      audio_pad_(require_token(tokenizer, "<|audio_pad|>", kUser, where)),
+      asr_text_(require_token(tokenizer, "<asr_text>", kUser, where)) {
+  require_id("<|audio_pad|>", audio_pad_, "audio_token_id", audio_token_id, where);
 }
 
 std::vector<std::int32_t> PromptBuilder::build(std::string_view context, std::string_view forced_language,

@@ -19,15 +19,6 @@ std::int64_t table_capacity(std::int64_t size) {
 
 }  // namespace
 
-struct TextDecoder::Part {
-  std::size_t input = 0;     // index into the inputs
-  std::size_t first_id = 0;  // into PrefillInput::ids
-  std::size_t n_ids = 0;
-  std::int64_t first_audio_row = 0;
-  std::int64_t n_audio_rows = 0;
-  const PrefillInput* source = nullptr;
-};
-
 void rope_tables(std::int64_t n_positions, int head_dim, double theta, std::vector<float>& cosines,
                  std::vector<float>& sines) {
   const int half = head_dim / 2;
@@ -110,29 +101,35 @@ void TextDecoder::extend(std::span<const PrefillInput> inputs, DecoderWorkspace&
 void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
                           std::span<std::int32_t> next_ids) const {
   QASR_CHECK(!inputs.empty() && next_ids.size() == inputs.size());
-  make_room(inputs, workspace);
-
   const TensorView last = workspace.last.resize(backend_, {static_cast<std::int64_t>(inputs.size()), config_.hidden});
   std::int64_t n_finished = 0;
-  for (Part cursor; cursor.input < inputs.size();) {
-    const std::vector<Part> parts = next_pass(inputs, cursor);
-    embed_parts(parts, workspace);
-    run_layers(upload_batch(workspace), inputs[0].sequence->pool().cache(), workspace);
-
+  run_passes(inputs, workspace, [&](std::span<const Part> parts) {
     workspace.rows.clear();
     for (std::size_t part = 0; part < parts.size(); ++part) {
-      parts[part].source->sequence->advance(static_cast<int>(parts[part].n_ids));
       const bool finished = parts[part].first_id + parts[part].n_ids == parts[part].source->ids.size();
       if (finished) workspace.rows.push_back(workspace.row_begin[part + 1] - 1);
     }
     const std::int64_t n_rows = static_cast<std::int64_t>(workspace.rows.size());
     backend_.gather_rows(workspace.x.view(), workspace.rows, last.slice_rows(n_finished, n_rows));
     n_finished += n_rows;
-  }
+  });
   resize_activations(last.rows(), last.rows(), workspace);
   workspace.next_ids.resize(backend_, {last.rows()}, DType::kI32);
   next_tokens(last, workspace);
   backend_.download(workspace.next_ids.view(), next_ids.data());
+}
+
+// All rows of all inputs, in passes of a bounded number of rows. `after_pass` finds their outputs in workspace.x.
+void TextDecoder::run_passes(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
+                             const std::function<void(std::span<const Part>)>& after_pass) const {
+  make_room(inputs, workspace);
+  for (Part cursor; cursor.input < inputs.size();) {
+    const std::vector<Part> parts = next_pass(inputs, cursor);
+    embed_parts(parts, workspace);
+    run_layers(upload_batch(workspace), inputs[0].sequence->pool().cache(), workspace);
+    for (const Part& part : parts) part.source->sequence->advance(static_cast<int>(part.n_ids));
+    after_pass(parts);
+  }
 }
 
 // Takes the ids of one pass from where `cursor` stands, across prompts, and moves the cursor. A longer prompt takes
@@ -284,7 +281,7 @@ void TextDecoder::resize_activations(std::int64_t n_rows, std::int64_t n_sequenc
   workspace.q.resize(backend_, {n_rows, heads_width}, act);
   workspace.attention.resize(backend_, {n_rows, heads_width}, act);
   workspace.ff.resize(backend_, {n_rows, config_.d_ff}, act);
-  workspace.logits.resize(backend_, {n_sequences, config_.vocab});
+  workspace.logits.resize(backend_, {n_sequences, n_logits()});
 }
 
 // All layers over workspace.x, in place.

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -28,7 +29,7 @@ struct DecoderWorkspace {
   DeviceTensor q, attention;        // [rows, n_heads * head_dim] act
   DeviceTensor ff;                  // [rows, d_ff] act
   DeviceTensor last;                // [n_sequences, hidden]
-  DeviceTensor logits;              // [n_sequences, vocab]
+  DeviceTensor logits;              // [n_sequences, n_logits]
   DeviceTensor next_ids;            // [n_sequences] i32
   DeviceTensor log_probs;           // [n_sequences], of next_ids; only with want_log_probs
   DeviceTensor choices;             // make_choice_table() of the steps under way; only with has_choices
@@ -76,6 +77,19 @@ class TextDecoder {
                          DecoderWorkspace& workspace, std::span<std::int32_t> next_ids,
                          std::span<float> log_probs) const;
 
+  /// Receives the head's output at wanted rows, some rows at a time, in order: the index of the largest logit, its
+  /// log-softmax, and the logits [rows, n_logits()], all in host memory.
+  using RowSink = std::function<void(std::span<const std::int32_t> best, std::span<const float> log_probs,
+                                     std::span<const float> logits)>;
+
+  /// One pass of a classifier (the forced aligner): the rows of prefill, and the head at wanted rows of every input.
+  ///   wanted  [inputs.size()] ascending indices into the ids of each input
+  void classify(std::span<const PrefillInput> inputs, std::span<const std::span<const std::int32_t>> wanted,
+                DecoderWorkspace& workspace, const RowSink& sink) const;
+
+  /// Columns of the logits: the vocabulary, or the classes of a forced aligner.
+  std::int64_t n_logits() const { return (head_ == nullptr ? embedding_ : head_)->out_features(); }
+
   /// Appends one id to every sequence.
   ///   ids, next_ids  [sequences.size()], may be the same memory
   void decode_step(std::span<KvSequence* const> sequences, std::span<const std::int32_t> ids,
@@ -109,9 +123,19 @@ class TextDecoder {
     std::unique_ptr<LinearWeight> down;           // [hidden, d_ff]
   };
 
-  struct Part;  // rows of one prompt that share a pass
+  // Rows of one prompt that share a pass.
+  struct Part {
+    std::size_t input = 0;     // index into the inputs
+    std::size_t first_id = 0;  // into PrefillInput::ids
+    std::size_t n_ids = 0;
+    std::int64_t first_audio_row = 0;
+    std::int64_t n_audio_rows = 0;
+    const PrefillInput* source = nullptr;
+  };
 
   void make_room(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const;
+  void run_passes(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
+                  const std::function<void(std::span<const Part>)>& after_pass) const;
   std::vector<Part> next_pass(std::span<const PrefillInput> inputs, Part& cursor) const;
   void embed_parts(std::span<const Part> parts, DecoderWorkspace& workspace) const;
   SequenceBatch upload_batch(DecoderWorkspace& workspace) const;

@@ -65,7 +65,7 @@ class Timeline {
   void add_words(const Segment& segment) {
     std::size_t at = 0;
     for (const Word& word : segment.words) {
-      const std::string_view text = trim_spaces(word.text);
+      const std::string_view text = trim_spaces(word.surface.empty() ? word.text : word.surface);
       const std::size_t found = segment.text.find(text, at);
       if (text.empty() || found == std::string::npos) continue;
       const int begin = text_columns(std::string_view(segment.text).substr(0, found));

@@ -9,12 +9,14 @@
 
 #include "base/utf8.h"
 #include "output/json_document.h"
+#include "output/text_grid.h"
 #include "output/unicode_text.h"
 
 namespace qasr {
 namespace {
 
-constexpr std::array<std::string_view, 8> kNames = {"txt", "srt", "vtt", "json", "jsonl", "tsv", "lrc", "csv"};
+constexpr std::array<std::string_view, 9> kNames = {"txt", "srt", "vtt", "json",    "jsonl",
+                                                    "tsv", "lrc", "csv", "textgrid"};
 
 constexpr std::string_view kRightToLeftMark = "\u200f", kRightToLeftEmbedding = "\u202b", kPopDirection = "\u202c";
 constexpr double kLyricsPauseS = 3;  // a longer one shows an empty line
@@ -209,6 +211,8 @@ void write_transcript(const Transcript& transcript, OutputFormat output, const R
       return sink(lrc(make_cues(transcript, options), transcript.duration_s));
     case OutputFormat::kCsv:
       return sink(csv(transcript));
+    case OutputFormat::kTextGrid:
+      return sink(text_grid(transcript));
   }
 }
 
@@ -233,6 +237,8 @@ bool is_complete(std::string_view content, OutputFormat format) {
       return content.starts_with("start\tend\ttext\n") && content.ends_with('\n');
     case OutputFormat::kCsv:
       return content.starts_with("start,end,") && content.ends_with('\n');
+    case OutputFormat::kTextGrid:
+      return content.starts_with("File type = \"ooTextFile\"\n") && content.ends_with("\" \n");
     case OutputFormat::kLrc:
       return content.starts_with("[length:") && content.ends_with('\n');
     case OutputFormat::kSrt:

@@ -159,5 +159,37 @@ TEST(Formats, ColorsFollowConfidence) {
   EXPECT_EQ(color_by_confidence(segment_of(0, 1, "plain")), "plain");
 }
 
+TEST(Formats, TextGridTilesTheRecording) {
+  Transcript transcript;
+  transcript.duration_s = 3;
+  transcript.segments = {segment_of(0.5, 2, "Say \"hi\", now.")};
+  transcript.segments[0].words = {{0.5, 0.9, "Say", "Say "}, {0.9, 0.9, "hi", "\"hi\", "}, {1.5, 2, "now", "now."}};
+  const std::string grid = written(transcript, OutputFormat::kTextGrid);
+  EXPECT_TRUE(is_complete(grid, OutputFormat::kTextGrid));
+  EXPECT_FALSE(is_complete(grid.substr(0, grid.size() - 3), OutputFormat::kTextGrid));
+  EXPECT_THAT(grid, HasSubstr("xmin = 0 \nxmax = 3.000 \ntiers? <exists> \nsize = 2 \n"));
+  EXPECT_THAT(
+      grid,
+      HasSubstr("name = \"segments\" \n        xmin = 0 \n        xmax = 3.000 \n        intervals: size = 3 \n"));
+  EXPECT_THAT(grid, HasSubstr("text = \"Say \"\"hi\"\", now.\" \n"));
+  // Gap, two words side by side (the second of no length), gap, word, gap.
+  EXPECT_THAT(grid,
+              HasSubstr("name = \"words\" \n        xmin = 0 \n        xmax = 3.000 \n        intervals: size = 6 \n"));
+  EXPECT_THAT(grid, HasSubstr("xmin = 0.900 \n            xmax = 0.901 \n            text = \"\"\"hi\"\",\" \n"));
+  EXPECT_THAT(grid, HasSubstr("xmin = 2.000 \n            xmax = 3.000 \n            text = \"\" \n"));
+  EXPECT_TRUE(is_complete(written(Transcript{}, OutputFormat::kTextGrid), OutputFormat::kTextGrid));
+}
+
+TEST(Formats, JsonWordsCarrySurfaceAndConfidence) {
+  Transcript transcript = small();
+  transcript.segments[0].words = {{0.5, 1, "A", "A ", 0.75}};
+  const auto json = nlohmann::json::parse(
+      format_transcript(transcript, OutputFormat::kJson, {.file = "talk.wav", .model = "demo", .task = "align"}));
+  EXPECT_EQ(json.at("task"), "align");
+  EXPECT_EQ(json.at("words"),
+            nlohmann::json::parse(R"([{"word": "A", "start": 0.5, "end": 1.0, "surface": "A ", "confidence": 0.75}])"));
+  EXPECT_EQ(json.at("segments").at(0).at("words"), json.at("words"));
+}
+
 }  // namespace
 }  // namespace qasr

@@ -42,7 +42,10 @@ void add_tokens(const std::vector<Token>& tokens, ordered_json& json) {
 ordered_json words_json(const std::vector<Word>& words) {
   ordered_json json = ordered_json::array();
   for (const Word& word : words) {
-    json.push_back({{"word", word.text}, {"start", round_to_ms(word.start_s)}, {"end", round_to_ms(word.end_s)}});
+    ordered_json entry = {{"word", word.text}, {"start", round_to_ms(word.start_s)}, {"end", round_to_ms(word.end_s)}};
+    if (!word.surface.empty()) entry["surface"] = word.surface;
+    entry["confidence"] = round_to_millionths(word.confidence);
+    json.push_back(std::move(entry));
   }
   return json;
 }
@@ -77,7 +80,7 @@ ordered_json frame_json(const Transcript& transcript, const RecordingInfo& info)
     for (ordered_json& word : words_json(segment.words)) words.push_back(std::move(word));
   }
   ordered_json json = {{"file", info.file},
-                       {"task", "transcribe"},
+                       {"task", info.task},
                        {"text", transcript.text},
                        {"language", transcript.language},
                        {"duration", round_to_ms(transcript.duration_s)},

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/utf8.h"
+#include "qasr/error.h"
 #include "text/language_name.h"
 
 namespace qasr {
@@ -41,6 +42,18 @@ std::optional<Language> find_language(std::string_view name_or_code) noexcept {
     if (equal_ignoring_case(wanted, language.name) || equal_ignoring_case(wanted, language.code)) return language;
   }
   return std::nullopt;
+}
+
+std::string resolve_language(std::string_view language) {
+  if (language.empty() || language == "auto") return "";
+  const std::optional<Language> found = find_language(language);
+  if (found) return std::string(found->name);
+  std::string known;
+  for (const Language& entry : languages()) {
+    known += (known.empty() ? "" : ", ") + std::string(entry.name) + " (" + std::string(entry.code) + ")";
+  }
+  throw Error(ErrorCode::kInvalidArgument,
+              "unknown language \"" + std::string(language) + "\", expected auto or one of " + known);
 }
 
 std::string normalize_language_name(std::string_view name) {

@@ -86,9 +86,11 @@ Json official_json(const ModelConfig& config, DType dtype) {
                   {"audio_config", audio_json(config.audio, config.layout)},
                   {"text_config", text_json(config.text, config.layout)}};
   if (config.is_forced_aligner) thinker["classify_num"] = config.n_classes;
-  return {{"architectures", {"Qwen3ASRForConditionalGeneration"}},
-          {"model_type", "qwen3_asr"},
-          {"thinker_config", thinker}};
+  Json json = {{"architectures", {"Qwen3ASRForConditionalGeneration"}},
+               {"model_type", "qwen3_asr"},
+               {"thinker_config", thinker}};
+  if (config.is_forced_aligner) json["timestamp_segment_time"] = config.class_ms;
+  return json;
 }
 
 Json transformers_json(const ModelConfig& config, DType dtype) {
@@ -117,6 +119,7 @@ std::string text_of(const Json& json) { return json.dump(2) + "\n"; }
 std::string config_json(const ModelConfig& config, DType dtype) {
   const bool is_official = config.layout == CheckpointLayout::kOfficial;
   Json json = is_official ? official_json(config, dtype) : transformers_json(config, dtype);
+  if (config.timestamp_token_id >= 0) json["timestamp_token_id"] = config.timestamp_token_id;
   if (config.is_demo) json["qasr_demo"] = true;
   if (config.recommended_max_segment_s > 0) json["qasr_max_segment_s"] = config.recommended_max_segment_s;
   return text_of(json);

@@ -161,6 +161,15 @@ void parse_head(const JsonObject& root, const JsonObject& thinker, ModelConfig& 
   if (config.is_forced_aligner && config.n_classes == 0)
     thinker.fail("classify_num", "missing", "the number of classes");
   if (config.is_forced_aligner) require_false(root, "token_classification_bias");
+  for (const JsonObject& object : {thinker, root}) {
+    if (!config.is_forced_aligner) break;
+    if (object.has("timestamp_token_id")) {
+      config.timestamp_token_id = size_of(object, {"timestamp_token_id"}, 0, config.text.vocab - 1);
+    }
+    if (object.has("timestamp_segment_time")) {
+      config.class_ms = size_of(object, {"timestamp_segment_time"}, 1, 1000);
+    }
+  }
 }
 
 // transformers ties by the top level's flag, the official code by the decoder's; each falls back on the other.

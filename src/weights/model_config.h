@@ -54,6 +54,8 @@ struct ModelConfig {
   bool is_forced_aligner = false;  // model_type contains forced_aligner, or classify_num / num_labels present, or
                                    // architectures names a ...ForTokenClassification
   int n_classes = 0;               // classify_num | num_labels | size of id2label; 0 for ASR
+  int timestamp_token_id = -1;     // timestamp_token_id: the aligner's slot; -1 if absent
+  int class_ms = 80;               // timestamp_segment_time: what one class means; 80 if absent, as in transformers
   // Our own hints, present in the demonstration model only.
   bool is_demo = false;                  // qasr_demo
   double recommended_max_segment_s = 0;  // qasr_max_segment_s; 0 if absent

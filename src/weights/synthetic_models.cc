@@ -10,6 +10,7 @@ namespace qasr {
 namespace {
 
 constexpr std::string_view kMiniature = "miniature", kSpikySuffix = "-spiky";
+constexpr int kOfficialAudioToken = 151676, kOfficialTimestampToken = 151705;
 
 struct Sizes {
   std::string_view name;
@@ -38,6 +39,9 @@ constexpr std::array kModels = {
     Sizes{"qwen3-asr-0.6b",        128, 480, 896, 14, 18, 3584, 1024, 50, 800, 16, 8, 128, 28, 3072, 151936, 151676, {151643, 151645}, 0},
     Sizes{"qwen3-asr-1.7b",        128, 480, 1024, 16, 24, 4096, 2048, 50, 800, 16, 8, 128, 28, 6144, 151936, 151676, {151643, 151645}, 0},
     Sizes{"qwen3-forced-aligner-0.6b", 128, 480, 1024, 16, 24, 4096, 1024, 50, 800, 16, 8, 128, 28, 3072, 152064, 151676, {151643, 151645}, 5000},
+    Sizes{"tiny_aligner_a",        128, 12,   48,  3,  2,   80,   40, 50, 800,  4, 2,  16,  3,   72,   1543,   1533, {1528, 1530}, 61},
+    Sizes{"tiny_aligner_b",         80, 20,   56,  7,  1,   33,   24, 50, 400,  3, 1,  32,  2,   47,   1537,   1533, {1528, 1530}, 375},
+    Sizes{"tiny_aligner_c",        128, 25,  226,  2,  2,  353,  225, 50, 800,  6, 3,  22,  3,  353,   1567,   1533, {1528, 1530}, 130},
 };
 // clang-format on
 
@@ -68,6 +72,9 @@ ModelConfig config_of(const Sizes& sizes) {
                [](int id) { return id >= 0; });
   config.is_forced_aligner = sizes.n_classes > 0;
   config.n_classes = sizes.n_classes;
+  if (config.is_forced_aligner && sizes.audio_token_id == kOfficialAudioToken) {
+    config.timestamp_token_id = kOfficialTimestampToken;
+  }
   return config;
 }
 

@@ -17,8 +17,8 @@ struct SyntheticModel {
   SyntheticRule rule = SyntheticRule::kHash;
 };
 
-/// "tiny_a" ... "tiny_e", "miniature", "qwen3-asr-0.6b", "qwen3-asr-1.7b", "qwen3-forced-aligner-0.6b"; and all but the
-/// miniature with the suffix "-spiky": the same sizes with outlier channels.
+/// "tiny_a" ... "tiny_e", "miniature", "qwen3-asr-0.6b", "qwen3-asr-1.7b", "qwen3-forced-aligner-0.6b", "tiny_aligner_a"
+/// ... "tiny_aligner_c"; and all but the miniature with the suffix "-spiky": the same sizes with outlier channels.
 std::vector<std::string> synthetic_model_names();
 
 /// @throws Error kInvalidArgument  unknown name; the message lists the known ones

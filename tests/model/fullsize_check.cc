@@ -2,10 +2,10 @@
 //
 //   qasr_fullsize_check [--weights f32|bf16|q8|q4|q4g32] [--isa ISA] CONFIG...
 //
-// CONFIG is qwen3-asr-0.6b, qwen3-asr-0.6b-spiky or qwen3-asr-1.7b. f32 is compared with transformers in f32
-// (tests/golden/fullsize): encoder rows, logits and all greedy tokens. The other formats (all of them unless --weights
-// names one) are compared with that f32 run, fed with the same tokens, because rounding may flip a close call: encoder
-// output and logits of all steps. Exit code 1 if anything is off.
+// CONFIG is qwen3-asr-0.6b, qwen3-asr-0.6b-spiky, qwen3-asr-1.7b or qwen3-forced-aligner-0.6b (fullsize_aligner.h). f32
+// is compared with transformers in f32 (tests/golden/fullsize): encoder rows, logits and all greedy tokens. The other
+// formats (all of them unless --weights names one) are compared with that f32 run, fed with the same tokens, because
+// rounding may flip a close call: encoder output and logits of all steps. Exit code 1 if anything is off.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -16,6 +16,8 @@
 
 #include "audio/log_mel.h"
 #include "backend/registry.h"
+#include "fullsize_aligner.h"
+#include "fullsize_report.h"
 #include "golden_support.h"
 #include "support/test_signals.h"
 #include "weights/synthetic_checkpoint.h"
@@ -50,23 +52,6 @@ constexpr Format kFormats[] = {
 struct Options {
   std::string weights, isa;  // empty: all formats, the best instruction set
   std::vector<std::string> configs;
-};
-
-class Report {
- public:
-  void error(const char* what, double found, double limit) {
-    const bool is_good = found <= limit;  // false for NaN
-    std::printf("  %-28s %.2e  limit %.0e  %s\n", what, found, limit, is_good ? "ok" : "FAILED");
-    passed_ = passed_ && is_good;
-  }
-  void count(const char* what, std::size_t found, std::size_t expected) {
-    std::printf("  %-28s %zu of %zu  %s\n", what, found, expected, found == expected ? "ok" : "FAILED");
-    passed_ = passed_ && found == expected;
-  }
-  bool passed() const { return passed_; }
-
- private:
-  bool passed_ = true;
 };
 
 double logits_error(const GoldenArrays& golden, const std::string& prefix, std::span<const float> logits) {
@@ -144,6 +129,7 @@ void compare_with_f32(const Run& run, const Run& exact, const Limits& limits, Re
 }
 
 bool check(const std::string& name, const Options& options) {
+  if (name == kFullsizeAligner) return check_fullsize_aligner(options.isa);
   const nlohmann::json record = read_json(source_path("tests/golden/fullsize/" + name + ".json"));
   const Subject subject{
       .golden = GoldenArrays(source_path("tests/golden/fullsize/" + record.at("file").get<std::string>())),
@@ -189,7 +175,8 @@ Options parse_options(int argc, char** argv) {
     }
   }
   if (options.configs.empty())
-    throw std::runtime_error("no configuration named: qwen3-asr-0.6b, qwen3-asr-0.6b-spiky, qwen3-asr-1.7b");
+    throw std::runtime_error(
+        "no configuration named: qwen3-asr-0.6b, qwen3-asr-0.6b-spiky, qwen3-asr-1.7b, qwen3-forced-aligner-0.6b");
   return options;
 }
 

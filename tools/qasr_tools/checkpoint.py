@@ -1,7 +1,7 @@
 """Checkpoints on disk and transformers models in memory, whatever names the tensors carry.
 
 Official names ("thinker.*") are the ones used here; `to_transformers` maps one to what
-Qwen3ASRForConditionalGeneration calls it.
+Qwen3ASRForConditionalGeneration, or for forced aligners Qwen3ASRForTokenClassification, calls it.
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
+from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3ASRForTokenClassification
 from transformers.initialization import no_init_weights
 
 from . import synthetic
@@ -19,7 +19,8 @@ from .configs import SPIKY_SUFFIX, conv_out_length, expected_tensors, official_c
 _PREFIXES = (("thinker.audio_tower.proj1.", "model.multi_modal_projector.linear_1."),
              ("thinker.audio_tower.proj2.", "model.multi_modal_projector.linear_2."),
              ("thinker.audio_tower.", "model.audio_tower."),
-             ("thinker.model.", "model.language_model."))
+             ("thinker.model.", "model.language_model."),
+             ("thinker.lm_head.", "score."))  # only a forced aligner has a head of its own
 
 
 def to_transformers(name: str) -> str:
@@ -38,6 +39,7 @@ def to_official(name: str) -> str:
 
 def read_tensors(model_dir: Path) -> dict[str, torch.Tensor]:
     """All tensors of a directory as f32 under official names; a stored tied head is left out."""
+    is_tied = "classify_num" not in read_config(model_dir)["thinker_config"]
     tensors: dict[str, torch.Tensor] = {}
     shards = sorted(Path(model_dir).glob("*.safetensors"))
     if not shards:
@@ -45,7 +47,7 @@ def read_tensors(model_dir: Path) -> dict[str, torch.Tensor]:
     for shard in shards:
         with safe_open(shard, framework="pt") as file:
             for name in file.keys():
-                if not name.endswith("lm_head.weight"):
+                if not (is_tied and name.endswith("lm_head.weight")):
                     tensors[to_official(name)] = file.get_tensor(name).to(torch.float32)
     return tensors
 
@@ -71,17 +73,21 @@ def transformers_config(config: dict) -> Qwen3ASRConfig:
     audio["max_position_embeddings"] = conv_out_length(2 * audio["n_window"])
     text = {key: thinker["text_config"][key] for key in text_keys}
     text["rope_parameters"] = {"rope_type": "default", "rope_theta": float(thinker["text_config"]["rope_theta"])}
-    text["tie_word_embeddings"] = True
+    is_aligner = "classify_num" in thinker
+    text["tie_word_embeddings"] = not is_aligner
+    more = {"num_labels": thinker["classify_num"], "timestamp_token_id": config["timestamp_token_id"]} if is_aligner else {}
     return Qwen3ASRConfig(audio_config=audio, text_config=text, audio_token_id=thinker["audio_token_id"],
                           eos_token_id=thinker["eos_token_id"], pad_token_id=thinker["eos_token_id"][0],
-                          tie_word_embeddings=True)
+                          tie_word_embeddings=not is_aligner, **more)
 
 
-def build_model(config: dict, tensors, device="cpu") -> Qwen3ASRForConditionalGeneration:
-    """An f32 transformers model that holds `tensors`, an iterable of (official name, f32 tensor), consumed lazily."""
+def build_model(config: dict, tensors, device="cpu"):
+    """An f32 transformers model that holds `tensors`, an iterable of (official name, f32 tensor), consumed lazily: a
+    Qwen3ASRForConditionalGeneration, or a Qwen3ASRForTokenClassification where the configuration has classes."""
+    is_aligner = "classify_num" in config["thinker_config"]
+    kind = Qwen3ASRForTokenClassification if is_aligner else Qwen3ASRForConditionalGeneration
     with no_init_weights(), torch.device(device):
-        model = Qwen3ASRForConditionalGeneration._from_config(transformers_config(config), dtype=torch.float32,
-                                                              attn_implementation="sdpa")
+        model = kind._from_config(transformers_config(config), dtype=torch.float32, attn_implementation="sdpa")
     model.model.audio_tower.positional_embedding.positional_embedding.copy_(
         model.model.audio_tower.positional_embedding.compute_default_singular_positional_embedding())
     parameters = dict(model.named_parameters())
@@ -96,7 +102,8 @@ def build_model(config: dict, tensors, device="cpu") -> Qwen3ASRForConditionalGe
             missing.discard(mapped)
     if missing:
         raise ValueError(f"checkpoint: tensors missing: {sorted(missing)[:5]}")
-    model.lm_head.weight = model.model.language_model.embed_tokens.weight
+    if not is_aligner:
+        model.lm_head.weight = model.model.language_model.embed_tokens.weight
     return model.eval()
 
 

@@ -15,12 +15,21 @@ _SIZES = {
     "miniature": ((128, 8, 128, 2, 2, 192, 96, 50, 800), (96, 4, 2, 32, 2, 160, 64)),
     "qwen3-asr-0.6b": ((128, 480, 896, 14, 18, 3584, 1024, 50, 800), (1024, 16, 8, 128, 28, 3072, 151936)),
     "qwen3-asr-1.7b": ((128, 480, 1024, 16, 24, 4096, 2048, 50, 800), (2048, 16, 8, 128, 28, 6144, 151936)),
+    "tiny_aligner_a": ((128, 12, 48, 3, 2, 80, 40, 50, 800), (40, 4, 2, 16, 3, 72, 1543)),
+    "tiny_aligner_b": ((80, 20, 56, 7, 1, 33, 24, 50, 400), (24, 3, 1, 32, 2, 47, 1537)),
+    "tiny_aligner_c": ((128, 25, 226, 2, 2, 353, 225, 50, 800), (225, 6, 3, 22, 3, 353, 1567)),
+    "qwen3-forced-aligner-0.6b": ((128, 480, 1024, 16, 24, 4096, 1024, 50, 800), (1024, 16, 8, 128, 28, 3072, 152064)),
 }
+_CLASSES = {"tiny_aligner_a": 61, "tiny_aligner_b": 375, "tiny_aligner_c": 130, "qwen3-forced-aligner-0.6b": 5000}
 TINY = ("tiny_a", "tiny_b", "tiny_c", "tiny_d", "tiny_e-spiky")
+TINY_ALIGNERS = ("tiny_aligner_a", "tiny_aligner_b", "tiny_aligner_c-spiky")
 # audio_token_id, eos_token_id
 _IDS = {"tiny_q": (277, [272, 274]), "miniature": (63, [62]), "qwen3-asr-0.6b": (151676, [151643, 151645]),
-        "qwen3-asr-1.7b": (151676, [151643, 151645])}
+        "qwen3-asr-1.7b": (151676, [151643, 151645]), "qwen3-forced-aligner-0.6b": (151676, [151643, 151645])}
 _TINY_IDS = (1533, [1528, 1530])
+# audio_start, audio_end, timestamp of forced aligners
+_ALIGNER_IDS = {"qwen3-forced-aligner-0.6b": (151669, 151670, 151705)}
+_TINY_ALIGNER_IDS = (1531, 1532, 1535)
 SPIKY_SUFFIX = "-spiky"  # the same sizes with the weights of the spiky rule
 
 
@@ -43,17 +52,26 @@ def official_config(name: str) -> dict:
         "model_type": "qwen3_asr_audio_encoder", "scale_embedding": False}
     text_config = dict(zip(text_keys, text)) | {
         "hidden_act": "silu", "rms_norm_eps": 1e-6, "rope_theta": 1000000.0, "max_position_embeddings": 65536,
-        "attention_bias": False, "tie_word_embeddings": True, "model_type": "qwen3"}
-    return {"architectures": ["Qwen3ASRForConditionalGeneration"], "model_type": "qwen3_asr",
+        "attention_bias": False, "tie_word_embeddings": name not in _CLASSES, "model_type": "qwen3"}
+    config = {"architectures": ["Qwen3ASRForConditionalGeneration"], "model_type": "qwen3_asr",
             "thinker_config": {"model_type": "qwen3_asr_thinker", "dtype": "bfloat16",
                                "audio_token_id": audio_token_id, "eos_token_id": eos,
                                "audio_config": audio_config, "text_config": text_config}}
+    if name in _CLASSES:
+        start, end, timestamp = _ALIGNER_IDS.get(name, _TINY_ALIGNER_IDS)
+        config |= {"timestamp_token_id": timestamp, "timestamp_segment_time": 80}
+        config["thinker_config"] |= {"model_type": "qwen3_forced_aligner", "classify_num": _CLASSES[name],
+                                     "audio_start_token_id": start, "audio_end_token_id": end}
+    return config
 
 
 def expected_tensors(config: dict) -> dict[str, tuple[int, ...]]:
-    """Official full names -> shapes; the head is tied and absent."""
-    audio, text = config["thinker_config"]["audio_config"], config["thinker_config"]["text_config"]
-    return _encoder_tensors(audio) | _decoder_tensors(text)
+    """Official full names -> shapes; a recogniser's head is tied and absent, an aligner's classifier is there."""
+    thinker = config["thinker_config"]
+    shapes = _encoder_tensors(thinker["audio_config"]) | _decoder_tensors(thinker["text_config"])
+    if "classify_num" in thinker:
+        shapes["thinker.lm_head.weight"] = (thinker["classify_num"], thinker["text_config"]["hidden_size"])
+    return shapes
 
 
 def _encoder_tensors(audio: dict) -> dict[str, tuple[int, ...]]:

@@ -1,0 +1,14 @@
+// The forced aligner of the published size with synthetic weights, for qasr_fullsize_check.
+#pragma once
+
+#include <string>
+
+namespace qasr::testing {
+
+inline constexpr const char* kFullsizeAligner = "qwen3-forced-aligner-0.6b";
+
+/// f32 against transformers (tests/golden/aligner): logits and classes of two recordings in one pass; then q8 against
+/// that run. Prints a report; true if all limits hold.
+bool check_fullsize_aligner(const std::string& isa);
+
+}  // namespace qasr::testing
