@@ -14,7 +14,7 @@ namespace qasr::testing {
 namespace {
 
 // As the limits of fullsize_check.cc: sums in other orders give 1e-5; q8 is half as much again as what was measured.
-constexpr double kF32Limit = 1e-4, kQ8Limit = 9e-2;
+constexpr double kF32Limit = 1e-4, kQ8Limit = 9e-2, kBf16Limit = 2e-2;
 constexpr std::size_t kHopSamples = 160;
 
 std::size_t count_same_classes(const SlotLogits& found, const std::vector<std::int32_t>& expected) {
@@ -55,14 +55,29 @@ std::vector<SlotLogits> run(Backend& backend, const CheckpointFiles& files, cons
   return classify_items(backend, model, items, golden.timestamp_id, kv_cache);
 }
 
+// bf16 on a GPU against the golden logits.
+bool check_on_gpu(const CheckpointFiles& files, const AlignerGolden& golden, std::size_t n_classes) {
+  const std::unique_ptr<Backend> backend = make_cuda_backend(0);
+  std::printf("%s, %s, bf16 weights\n", kFullsizeAligner, backend->description().c_str());
+  const std::vector<SlotLogits> found = run(*backend, files, golden, WeightFormat::kBf16, DType::kBf16);
+  Report report;
+  for (std::size_t item = 0; item < found.size(); ++item) {
+    const std::vector<std::int32_t> classes = golden.arrays.ints(AlignerGolden::key(item, "classes"));
+    report.error("logits of the slots", golden_error(golden, item, found[item], n_classes), kBf16Limit);
+    std::printf("  %-28s %zu of %zu\n", "same classes", count_same_classes(found[item], classes), classes.size());
+  }
+  return report.passed();
+}
+
 }  // namespace
 
 bool check_fullsize_aligner(const std::string& isa) {
   const AlignerGolden golden(kFullsizeAligner);
   const SyntheticModel model = synthetic_model(kFullsizeAligner);
   const CheckpointFiles files = synthetic_checkpoint(model, {.seed = golden.seed});
-  const std::unique_ptr<Backend> backend = make_cpu_backend(0, isa);
   const auto n_classes = static_cast<std::size_t>(model.config.n_classes);
+  if (isa == "cuda") return check_on_gpu(files, golden, n_classes);
+  const std::unique_ptr<Backend> backend = make_cpu_backend(0, isa);
   Report report;
   std::vector<SlotLogits> exact;
   for (const bool is_f32 : {true, false}) {

@@ -2,10 +2,11 @@
 //
 //   qasr_fullsize_check [--weights f32|bf16|q8|q4|q4g32] [--isa ISA] CONFIG...
 //
-// CONFIG is qwen3-asr-0.6b, qwen3-asr-0.6b-spiky, qwen3-asr-1.7b or qwen3-forced-aligner-0.6b (fullsize_aligner.h). f32
-// is compared with transformers in f32 (tests/golden/fullsize): encoder rows, logits and all greedy tokens. The other
-// formats (all of them unless --weights names one) are compared with that f32 run, fed with the same tokens, because
-// rounding may flip a close call: encoder output and logits of all steps. Exit code 1 if anything is off.
+// CONFIG is qwen3-asr-0.6b, qwen3-asr-0.6b-spiky, qwen3-asr-1.7b or qwen3-forced-aligner-0.6b (fullsize_aligner.h; ISA
+// may be cuda there). f32 is compared with transformers in f32 (tests/golden/fullsize): encoder rows, logits and all
+// greedy tokens. The other formats (all of them unless --weights names one) are compared with that f32 run, fed with
+// the same tokens, because rounding may flip a close call: encoder output and logits of all steps. Exit code 1 if
+// anything is off.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
