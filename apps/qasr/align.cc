@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "demo_model.h"
 #include "device_option.h"
 #include "format_names.h"
 #include "input_files.h"
@@ -16,6 +15,7 @@
 #include "qasr/align.h"
 #include "qasr/audio.h"
 #include "standard_input.h"
+#include "word_options.h"
 
 namespace qasr::app {
 namespace {
@@ -26,7 +26,7 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-constexpr const char* kExamples =
+constexpr const char* kAlignExamples =
     "Examples:\n"
     "  qasr align talk.wav 'Good morning, everybody.'\n"
     "  qasr align --aligner aligner --language German -f srt interview.mp3 @interview.txt > interview.srt\n"
@@ -65,12 +65,7 @@ std::shared_ptr<const Aligner> open_aligner(const AlignArguments& arguments) {
   if (const char* isa = std::getenv("QASR_CPU_ISA")) options.cpu_isa = isa;
   if (!arguments.quiet) options.log = [](std::string_view line) { print_error(line); };
   if (!arguments.model_dir.empty()) return Aligner::open(resolve_model(arguments.model_dir), options);
-  const std::vector<ModelFile> built_in = demo_aligner_files();
-  if (built_in.empty()) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "no forced aligner is built into this program; name one with --aligner MODEL");
-  }
-  return Aligner::open(built_in, kDemoAlignerName, options);
+  return open_built_in_aligner(options);
 }
 
 }  // namespace
@@ -121,7 +116,7 @@ CLI::App* add_align(CLI::App& app, AlignArguments& arguments) {
       ->type_name("DIR");
   command->add_flag("--timings", arguments.timings, "Print the time of the stages on standard error");
   command->add_flag("-q,--quiet", arguments.quiet, "Errors only on standard error");
-  command->footer(kExamples);
+  command->footer(kAlignExamples);
   return command;
 }
 

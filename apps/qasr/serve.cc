@@ -190,7 +190,8 @@ std::vector<server::ServedModel> open_models(const ServeArguments& arguments) {
 server::ServerOptions server_options(const ServeArguments& arguments) {
   server::ServerOptions options;
   options.app.models = open_models(arguments);
-  if (arguments.models.empty() || wants_words(arguments.machine)) options.app.aligner = open_aligner(arguments.machine);
+  const bool has_built_in = arguments.models.empty() && !demo_aligner_files().empty();
+  if (has_built_in || wants_words(arguments.machine)) options.app.aligner = open_aligner(arguments.machine);
   for (const std::string& argument : arguments.aliases) {
     const auto [alias, name] = split_pair(argument);
     if (alias.empty()) refuse("--alias: found '" + argument + "', expected ALIAS=NAME");

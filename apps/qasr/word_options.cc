@@ -2,6 +2,7 @@
 
 #include "demo_model.h"
 #include "model_cache.h"
+#include "option_values.h"
 
 namespace qasr::app {
 
@@ -19,13 +20,19 @@ void add_word_options(CLI::App& command, TranscribeArguments& arguments) {
 
 bool wants_words(const TranscribeArguments& arguments) { return arguments.words || !arguments.aligner.empty(); }
 
+std::shared_ptr<const Aligner> open_built_in_aligner(const EngineOptions& options) {
+  const std::vector<ModelFile> files = demo_aligner_files();
+  if (files.empty()) refuse("no forced aligner is built into this program; name one with --aligner MODEL");
+  return Aligner::open(files, kDemoAlignerName, options);
+}
+
 std::shared_ptr<const Aligner> open_aligner(const TranscribeArguments& arguments) {
   EngineOptions options = engine_options(arguments);
   if (options.cuda_device == kAllCudaDevices) options.cuda_device = 0;
   options.kv_cache = KvCacheFormat::kAuto;
   const bool is_demo = arguments.model_dir.empty() || arguments.model_dir == kDemoModelName;
   if (arguments.aligner.empty() && is_demo) {
-    return Aligner::open(demo_aligner_files(), kDemoAlignerName, options);
+    return open_built_in_aligner(options);
   }
   return Aligner::open(resolve_model(arguments.aligner.empty() ? "aligner" : arguments.aligner), options);
 }
