@@ -5,6 +5,7 @@ The examples name files that a reader would have; here they are links to the dem
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ def reader_directory(directory):
     """What a reader has: a checkpoint, recordings, a list of names."""
     directory = pathlib.Path(directory)
     (directory / "Qwen3-ASR-0.6B").symlink_to(DEMO_MODEL)
+    (directory / "Qwen3-ForcedAligner-0.6B").symlink_to(ROOT / "models/demo-aligner-en")
     for name in ("recording.wav", "talk.wav"):
         shutil.copy(SAMPLE, directory / name)
     (directory / "names.txt").write_text("Thursday")
@@ -59,7 +61,21 @@ class ReadmeTest(unittest.TestCase):
             with self.subTest(line=line):
                 output = self.run_here(["bash", "-o", "pipefail", "-c", line])
                 redirected = "".join(path.read_text() for path in self.directory.glob("*.json*"))
-                self.assertIn(SAMPLE_TEXT if "transcribe" in line else "parameters", output + redirected)
+                found = " ".join((output + redirected).split())
+                self.assertIn(SAMPLE_TEXT if "transcribe" in line else "parameters", found)
+
+    def test_word_times(self):
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        (line,) = [line for block in extract.code_blocks(readme, "sh") for line in block.splitlines() if "qasr align" in line]
+        output = self.run_here(["bash", "-c", line])
+        self.assertEqual([row.split("\t")[2] for row in output.splitlines()], SAMPLE_TEXT.split())
+        shown = re.findall(r"^    (\d+\.\d+\s+\d+\.\d+\s+\S+)$", readme, re.MULTILINE)
+        self.assertGreater(len(shown), 1)
+        for row in shown:  # other instruction sets round other last digits
+            start, end, word = row.split()
+            nearest = min((abs(float(s) - float(start)) + abs(float(e) - float(end)), w) for s, e, w in map(str.split, output.splitlines()))
+            self.assertEqual(nearest[1], word)
+            self.assertLess(nearest[0], 0.04)
 
 
 if __name__ == "__main__":
