@@ -6,7 +6,7 @@ import re
 import unittest
 
 ROOT = pathlib.Path(os.environ["QASR_SOURCE_DIR"])
-DOCUMENTS = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")) + [ROOT / "models/demo-en/README.md"]
+DOCUMENTS = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")) + sorted(ROOT.glob("models/*/README.md"))
 LINK = re.compile(r"\[[^\]]+\]\(([^)#]+)(#[^)]*)?\)")
 SOURCE_PATH = re.compile(r"`((?:include|src|apps|tests|tools|cmake|bench|models|docs|scripts)/[\w./-]+)`")
 SHORT_PATH = re.compile(r"`((?:base|tensor|audio|text|weights|backend|model|engine|output)/[\w./-]+\.(?:h|cc))`")
