@@ -65,13 +65,14 @@ def cpu_rows(arguments):
 
 def words_row(arguments, aligner):
     """What --words adds to a transcription."""
+    what, bar = "transcribe --words to transcribe, 0.6B, q8", f"<= {100 * WORDS_BAR:.0f} % more"
+    if "--words" not in run([arguments.program, "transcribe", "--help"]).decode():
+        return row(what, bar, "not measured: transcribe has no --words here", None)
+
     recogniser = synthetic(arguments, "qwen3-asr-0.6b")
     audio = ROOT / "models/demo-en/samples/long_rms.wav"
     command = [arguments.program, "transcribe", "-q", "--json", "--device", "cpu", "--max-tokens", 120, "--model",
                recogniser, audio]
-    what, bar = "transcribe --words to transcribe, 0.6B, q8", f"<= {100 * WORDS_BAR:.0f} % more"
-    if "--words" not in run([arguments.program, "transcribe", "--help"]).decode():
-        return row(what, bar, "not measured: transcribe has no --words here", None)
 
     def total_ms(options):
         timings = json.loads(run(command + options))["timings"]
