@@ -22,7 +22,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double ms_since(Clock::time_point start) {
+double elapsed_ms(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
@@ -124,9 +124,9 @@ ExitCode run_align(const AlignArguments& arguments) {
   const std::string text = text_argument("TEXT", arguments.text);
   const Clock::time_point start = Clock::now();
   const Audio audio = read_recording(arguments.audio);
-  const double audio_decode_ms = ms_since(start);
+  const double audio_decode_ms = elapsed_ms(start);
   const std::shared_ptr<const Aligner> aligner = open_aligner(arguments);
-  const double model_load_ms = ms_since(start) - audio_decode_ms;
+  const double model_load_ms = elapsed_ms(start) - audio_decode_ms;
   const Alignment alignment =
       aligner->align(audio.samples, text,
                      {.language = arguments.language,

@@ -14,7 +14,7 @@ namespace qasr::testing {
 namespace {
 
 // As the limits of fullsize_check.cc: sums in other orders give 1e-5; q8 is half as much again as what was measured.
-constexpr double kF32Limit = 1e-4, kQ8Limit = 9e-2, kBf16Limit = 2e-2;
+constexpr double kSlotF32Limit = 1e-4, kQ8Limit = 9e-2, kBf16Limit = 2e-2;
 constexpr std::size_t kHopSamples = 160;
 
 std::size_t count_same_classes(const SlotLogits& found, const std::vector<std::int32_t>& expected) {
@@ -88,7 +88,7 @@ bool check_fullsize_aligner(const std::string& isa) {
     for (std::size_t item = 0; item < found.size(); ++item) {
       const std::vector<std::int32_t> classes = golden.arrays.ints(AlignerGolden::key(item, "classes"));
       if (is_f32) {
-        report.error("logits of the slots", golden_error(golden, item, found[item], n_classes), kF32Limit);
+        report.error("logits of the slots", golden_error(golden, item, found[item], n_classes), kSlotF32Limit);
         report.count("classes", count_same_classes(found[item], classes), classes.size());
       } else {
         report.error("logits against f32", relative_error(found[item].logits, exact[item].logits), kQ8Limit);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kModel = "models/demo-aligner-en";
 constexpr std::int32_t kTimestampId = 1535;
-constexpr std::size_t kMinSamples = 8000;  // shorter recordings are padded with zeros, as the reference does
+constexpr std::size_t kAlignedSamples = 8000;  // shorter recordings are padded with zeros, as the reference does
 // Choices closer than this may go either way: backends of bf16 activations have errors of 0.1 in logits of about 20.
 constexpr float kCloseF32 = 0.01F, kCloseBf16 = 0.5F;
 
@@ -36,7 +36,7 @@ class GoldenDemoAligner : public ::testing::TestWithParam<std::string> {
   AlignerItem item_of(const nlohmann::json& entry) const {
     std::vector<float> samples =
         load_audio(source_path("tests/data/heldout/" + entry.at("file").get<std::string>())).samples;
-    if (samples.size() < kMinSamples) samples.resize(kMinSamples);
+    if (samples.size() < kAlignedSamples) samples.resize(kAlignedSamples);
     AlignerItem item{.features = {}, .ids = entry.at("ids").get<std::vector<std::int32_t>>()};
     LogMel().compute(samples, item.features);
     return item;
