@@ -157,6 +157,21 @@ TEST(ModelConfig, ForcedAlignersAreRecognisedByAnyOfTheirMarks) {
               HasSubstr("thinker_config.classify_num is missing"));
 }
 
+TEST(ModelConfig, SlotsOfForcedAligners) {
+  const ModelConfig aligner = parse_model_config(official("qwen3-forced-aligner-0.6b"));
+  EXPECT_EQ(aligner.timestamp_token_id, 151705);
+  EXPECT_EQ(aligner.class_ms, 80);
+  const auto edited = [](const std::function<void(json&)>& edit) {
+    return parse_model_config(with_json(official("qwen3-forced-aligner-0.6b"), "config.json", edit));
+  };
+  EXPECT_EQ(edited([](json& config) { config["timestamp_segment_time"] = 40; }).class_ms, 40);
+  EXPECT_EQ(edited([](json& config) { config.erase("timestamp_segment_time"); }).class_ms, 80);
+  EXPECT_EQ(edited([](json& config) { config.erase("timestamp_token_id"); }).timestamp_token_id, -1);
+  EXPECT_THAT(model_error([&] { edited([](json& config) { config["timestamp_token_id"] = 152064; }); }),
+              HasSubstr("timestamp_token_id is the number 152064"));
+  EXPECT_EQ(parse_model_config(official()).timestamp_token_id, -1);
+}
+
 TEST(ModelConfig, TyingFollowsTheLayout) {
   const auto tied = [](const CheckpointFiles& files, const std::function<void(json&)>& edit) {
     return parse_model_config(with_json(files, "config.json", edit)).text.tied_head;
