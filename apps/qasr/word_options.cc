@@ -28,7 +28,6 @@ std::shared_ptr<const Aligner> open_built_in_aligner(const EngineOptions& option
 
 std::shared_ptr<const Aligner> open_aligner(const TranscribeArguments& arguments) {
   EngineOptions options = engine_options(arguments);
-  if (options.cuda_device == kAllCudaDevices) options.cuda_device = 0;
   options.kv_cache = KvCacheFormat::kAuto;
   const bool is_demo = arguments.model_dir.empty() || arguments.model_dir == kDemoModelName;
   if (arguments.aligner.empty() && is_demo) {
