@@ -37,7 +37,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: packages-build ## build the program and transcribe a sample recording with the built-in model
-	@cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release $(unity) $(launcher) >&2
+	@cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DQASR_THIS_MACHINE_ONLY=ON $(unity) $(launcher) >&2
 	@cmake --build build/demo --target qasr_program -j $(JOBS) >&2
 	@echo 'build/demo/bin/qasr transcribe --timings models/demo-en/samples/meeting_rms.wav' >&2
 	@build/demo/bin/qasr transcribe --timings models/demo-en/samples/meeting_rms.wav

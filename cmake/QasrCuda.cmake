@@ -5,7 +5,7 @@
 #   QASR_CUDA=off    no GPU backend
 #
 # GPUs it is compiled for: CMAKE_CUDA_ARCHITECTURES (or CUDAARCHS in the environment) if given; otherwise all that are
-# supported, and with QASR_DEVELOPER those of this machine, or sm_80 alone where there is none.
+# supported, and with QASR_DEVELOPER or QASR_THIS_MACHINE_ONLY those of this machine, or sm_80 alone where there is none.
 #
 # The CUDA runtime is linked statically and cuBLASLt is opened at run time, so the result runs on machines without both.
 set(QASR_CUDA auto CACHE STRING "GPU backend: auto, on or off")
@@ -33,7 +33,7 @@ endfunction()
 
 function(qasr_default_cuda_architectures result)
   set(architectures 80-real 86-real 89-real 90)  # 90 also as PTX, for newer GPUs
-  if(QASR_DEVELOPER)
+  if(QASR_DEVELOPER OR QASR_THIS_MACHINE_ONLY)
     qasr_find_gpus(architectures)
     if(NOT architectures)
       set(architectures 80)  # compiled, not run; newer GPUs could, from its PTX
