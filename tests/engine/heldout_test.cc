@@ -259,7 +259,7 @@ TEST_P(HeldOutIsa, TextsAreThoseOfTheBestInstructionSet) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, HeldOutIsa,
-                         ::testing::Values("generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon",
+                         ::testing::Values("generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-amx", "neon",
                                            "neon-dotprod", "neon-i8mm"),
                          [](const auto& test) {
                            std::string name = test.param;

@@ -23,7 +23,7 @@ TEST(CpuBackend, UnknownInstructionSetNamesTheKnownOnes) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
     for (const char* name :
-         {"sse9", "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon", "neon-dotprod", "neon-i8mm"}) {
+         {"sse9", "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-amx", "neon", "neon-dotprod", "neon-i8mm"}) {
       EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
     }
   }
@@ -32,7 +32,7 @@ TEST(CpuBackend, UnknownInstructionSetNamesTheKnownOnes) {
 TEST(CpuBackend, UnsupportedInstructionSetNamesTheSupportedOnes) {
   const std::vector<std::string> supported = cpu::supported_isas();
   int n_refused = 0;
-  for (const std::string name : {"avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon", "neon-dotprod", "neon-i8mm"}) {
+  for (const std::string name : {"avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-amx", "neon", "neon-dotprod", "neon-i8mm"}) {
     if (std::find(supported.begin(), supported.end(), name) != supported.end()) continue;
     try {
       make_cpu_backend(1, name);

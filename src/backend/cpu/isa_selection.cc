@@ -16,7 +16,7 @@ struct Candidate {
 };
 
 // From worst to best.
-std::array<Candidate, 8> candidates() {
+std::array<Candidate, 9> candidates() {
   const CpuFeatures cpu = cpu_features();
   return {{{"generic", kGenericTable, true},
            {"neon", kNeonTable, cpu.neon},
@@ -25,7 +25,8 @@ std::array<Candidate, 8> candidates() {
            {"avx2", kAvx2Table, cpu.avx2},
            {"avx2-vnni", kAvx2VnniTable, cpu.avx2_vnni},
            {"avx512", kAvx512Table, cpu.avx512},
-           {"avx512-vnni", kAvx512VnniTable, cpu.avx512_vnni}}};
+           {"avx512-vnni", kAvx512VnniTable, cpu.avx512_vnni},
+           {"avx512-amx", kAvx512AmxTable, cpu.avx512_amx}}};
 }
 
 std::string joined(const std::vector<std::string>& names) {

@@ -15,5 +15,8 @@ extern const isa::KernelTable* const kAvx512Table = nullptr;
 #ifndef QASR_WITH_AVX512_VNNI
 extern const isa::KernelTable* const kAvx512VnniTable = nullptr;
 #endif
+#ifndef QASR_WITH_AVX512_AMX
+extern const isa::KernelTable* const kAvx512AmxTable = nullptr;
+#endif
 
 }  // namespace qasr::cpu
