@@ -33,7 +33,7 @@ ASAN_FILTER := -$(subst $(space),:,$(strip \
   StreamTest.ManyStreams* StreamTest.PausesEndSegments* StreamTest.CallbacksReplace* StreamTest.ContextCarries* \
   StreamExactTest.* AlignTask.LongRecordings* VoiceActivity.MissesLittle* VoiceActivity.RejectsWhat* \
   Synthetic.SumsOfWholeTensors* Isa/*/generic))
-TSAN_FILTER := -SessionTest.EveryBackendAndFormat*:StreamExactTest.*
+TSAN_FILTER := -SessionTest.EveryBackendAndFormat*:SchedulerTest.OneRequest*:AlignerTest.Batches*:StreamExactTest.*
 TSAN_TESTS := qasr_base_test qasr_engine_api_test
 names_to_regex = '^($(subst $(space),|,$(strip $(1))))$$'
 
