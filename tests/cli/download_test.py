@@ -20,7 +20,7 @@ SHARD = "model-00002-of-00002.safetensors"
 
 class Hub(http.server.ThreadingHTTPServer):
     """Serves the demonstration model as Qwen/Qwen3-ASR-0.6B; `misbehave` maps a file's name to a list of faults, one a request:
-    a status, (status, Retry-After), "truncate", "stall", "no ranges" (from then on), or the address of a redirect."""
+    a status, (429, seconds to wait), (503, the same as a date), "truncate", "stall", "no ranges" (from then on), or the address of a redirect."""
 
     daemon_threads = True
 
@@ -83,7 +83,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if isinstance(fault, int):
             return self.reply(fault, b"no", **({"Retry_After": "0"} if fault in (429, 503) else {}))
         if isinstance(fault, tuple):
-            return self.reply(fault[0], b"no", Retry_After=fault[1])
+            status, wait = fault
+            date = email.utils.formatdate(time.time() + wait, usegmt=True)
+            return self.reply(status, b"no", Retry_After=date if status == 503 else str(wait))
         if "/" in fault:
             return self.reply(302, Location=fault)
         self.send_response(200)
@@ -204,8 +206,7 @@ class DownloadTest(ProgramTest):
         self.assertTrue(all(ranges[1:]), ranges)
 
     def test_waits_as_long_as_the_server_asks(self):
-        date = email.utils.formatdate(time.time() + 2, usegmt=True)  # whole seconds: 1 to 2 from now
-        self.hub.misbehave = {"api": [(429, "1"), (503, date)]}
+        self.hub.misbehave = {"api": [(429, 1), (503, 2)]}  # dates are whole seconds: 1 to 2 from now
         begin = time.monotonic()
         result = self.download()
         self.assert_complete(result)
@@ -232,7 +233,9 @@ class DownloadTest(ProgramTest):
 
     def test_no_room(self):
         self.hub.sizes = {name: 1 << 40 for name in (*SMALL, SHARD)}
-        self.assert_fails(self.download("-q"), MODEL, f"needs {7 << 20} MiB", "MiB are free")
+        result = self.download("-q")
+        self.assert_fails(result, MODEL)
+        self.assertRegex(result.stderr, rf"needs 73400\d\d MiB in {self.partial}, where \d+ MiB are free")
         self.assertFalse([path for path in self.paths() if path.startswith("/cdn/")])
 
     def test_redirects_that_lead_nowhere(self):
