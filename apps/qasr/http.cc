@@ -43,7 +43,8 @@ int seconds_to_wait(const std::string& value) {
   const bool is_number = value.find_first_not_of("0123456789") == std::string::npos;
   const std::time_t date = is_number ? 0 : curl_getdate(value.c_str(), nullptr);
   if (date < 0) return -1;
-  const long wait_s = is_number ? std::strtol(value.c_str(), nullptr, 10) : static_cast<long>(date - std::time(nullptr));
+  const long wait_s =
+      is_number ? std::strtol(value.c_str(), nullptr, 10) : static_cast<long>(date - std::time(nullptr));
   return static_cast<int>(std::clamp(wait_s, 0L, kLongest));
 }
 

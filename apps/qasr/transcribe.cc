@@ -32,8 +32,8 @@ constexpr double kPollS = 0.1;
 constexpr double kNotableSpeechS = 2;  // of speech without text
 constexpr int kDefaultJobs = 8;
 
-// Transcripts of hours are small pieces, kept, among buffers that come and go. Buffers from this size on are mapped, each
-// by itself: the pieces lie close together and what is freed goes back to the system.
+// Transcripts of hours are small pieces, kept, among buffers that come and go. Buffers from this size on are mapped,
+// each by itself: the pieces lie close together and what is freed goes back to the system.
 constexpr int kMappedBytes = 32 << 10;
 
 using Clock = std::chrono::steady_clock;
