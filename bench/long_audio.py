@@ -4,7 +4,8 @@
     bench/long_audio.py                     an hour of speech, ten hours for the memory: about half an hour of work
     bench/long_audio.py --quick             ten minutes and an hour
     bench/long_audio.py --only text,memory  some of: text, memory, length, speed
-    bench/long_audio.py --only speed --model DIR --max-tokens 120    speed with another checkpoint
+    bench/long_audio.py --only speed --model DIR --max-tokens 120    speed with another checkpoint: eight minutes of work with a
+                                            synthetic 0.6B (make_synthetic_checkpoint --config qwen3-asr-0.6b --tokenizer ...)
 
 text    the recordings of tests/data/heldout joined with pauses, noise and music between them, and five minutes of silence and
         of music: word errors against those of the single recordings; recordings lost; text where nothing is said
@@ -213,7 +214,7 @@ def main():
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--model", help="checkpoint for the speed; default: the demonstration model")
     parser.add_argument("--max-tokens", type=int, help="per segment, for checkpoints that never end an answer; also turns guards off")
-    parser.add_argument("--model-minutes", type=int, default=8, help="length of the recording for --model")
+    parser.add_argument("--model-minutes", type=int, default=6, help="length of the recording for --model")
     arguments = parser.parse_args()
     arguments.minutes = 10 if arguments.quick else 60
     arguments.model_options = ["--model", arguments.model] if arguments.model else []

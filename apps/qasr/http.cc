@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <ctime>
 #include <mutex>
 #include <string_view>
 
@@ -36,6 +37,22 @@ std::string header_value(std::string_view line, std::string_view name) {
   return std::string(value);
 }
 
+// Retry-After: seconds, or the date to wait for.
+int seconds_to_wait(const std::string& value) {
+  constexpr long kLongest = 3600;
+  const bool is_number = value.find_first_not_of("0123456789") == std::string::npos;
+  const std::time_t date = is_number ? 0 : curl_getdate(value.c_str(), nullptr);
+  if (date < 0) return -1;
+  const long wait_s =
+      is_number ? std::strtol(value.c_str(), nullptr, 10) : static_cast<long>(date - std::time(nullptr));
+  return static_cast<int>(std::clamp(wait_s, 0L, kLongest));
+}
+
+bool is_lasting(CURLcode code) {
+  return code == CURLE_TOO_MANY_REDIRECTS || code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ||
+         code == CURLE_PEER_FAILED_VERIFICATION;
+}
+
 std::size_t on_header(char* data, std::size_t size, std::size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
   const std::string_view line(data, size * count);
@@ -43,8 +60,8 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* use
     transfer.result.retry_after_s = -1;
     transfer.range_begin = 0;
   }
-  if (const std::string seconds = header_value(line, "retry-after"); !seconds.empty()) {
-    transfer.result.retry_after_s = std::clamp(std::atoi(seconds.c_str()), 0, 3600);
+  if (const std::string wanted = header_value(line, "retry-after"); !wanted.empty()) {
+    transfer.result.retry_after_s = seconds_to_wait(wanted);
   }
   if (const std::string range = header_value(line, "content-range"); range.starts_with("bytes ")) {
     transfer.range_begin = std::strtoull(range.c_str() + 6, nullptr, 10);
@@ -111,6 +128,7 @@ HttpResult HttpClient::get(const HttpRequest& request, const std::function<void(
   if (code != CURLE_OK && !transfer.refused)
     transfer.result.failure = reason[0] != '\0' ? reason : curl_easy_strerror(code);
   if (transfer.refused) transfer.result.failure = "ended here";
+  transfer.result.is_lasting = is_lasting(code);
   if (code == CURLE_OK && !transfer.begun && transfer.result.status == 200) on_begin(transfer.result);  // an empty file
   return transfer.result;
 }

@@ -20,7 +20,8 @@ struct HttpRequest {
 struct HttpResult {
   long status = 0;      ///< of the last response; 0: there was none
   std::string failure;  ///< why there is no complete response; "" if there is one
-  int retry_after_s = -1;
+  bool is_lasting = false;  ///< a failure that another try will not change: redirects in a circle or to a file
+  int retry_after_s = -1;   ///< what the server asks for, at most an hour; -1: nothing
   /// 206 and from where: the body is the rest that was asked for.
   bool is_rest = false;
 };

@@ -93,7 +93,7 @@ void with_retries(const HubOptions& options, const std::string& what, const std:
     reason += !result.failure.empty()
                   ? result.failure
                   : "the server answered " + std::to_string(result.status) + explain(result.status, options);
-    if (is_final(result.status)) download_error(reason);
+    if (is_final(result.status) || result.is_lasting) download_error(reason);
     n_failed = tried.made_progress ? 1 : n_failed + 1;
     if (n_failed >= options.n_tries)
       download_error(reason + " (" + std::to_string(n_failed) + " tries; what is there stays for the next)");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "standard_input.h"
@@ -18,6 +19,16 @@ double ms_since(Clock::time_point start) {
 AudioStream open_stream(const InputFile& input, const AudioStreamOptions& options) {
   if (input.path == kStandardInput) return AudioStream(read_standard_input, "standard input", options);
   return AudioStream(std::filesystem::path(input.path), options);
+}
+
+/// The first of several lists is taken over as it is: those of hours of recording are not there twice.
+template <typename T>
+void append(std::vector<T> more, std::vector<T>& all) {
+  if (all.empty()) {
+    all = std::move(more);
+  } else {
+    all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  }
 }
 
 }  // namespace
@@ -166,22 +177,23 @@ void RecordingJob::collect(const AudioStream& stream, std::vector<std::unique_pt
     for (std::size_t index = 0; index < part.segments.size(); ++index) {
       part.segments[index].speech_s = lane->speech_s.at(index);
       part.segments[index].channel = lane->channel;
-      transcript_.segments.push_back(std::move(part.segments[index]));
     }
-    for (NonSpeech gap : lane->segmenter.non_speech()) {
-      gap.channel = lane->channel;
-      transcript_.non_speech.push_back(gap);
-    }
+    append(std::move(part.segments), transcript_.segments);
+    std::vector<NonSpeech> gaps = lane->segmenter.non_speech();
+    for (NonSpeech& gap : gaps) gap.channel = lane->channel;
+    append(std::move(gaps), transcript_.non_speech);
     transcript_.truncated = transcript_.truncated || part.truncated;
     transcript_.timings += part.timings;
     if (lanes.size() == 1) transcript_.text = std::move(part.text);
     const bool known = part.language.empty() || std::count(spoken.begin(), spoken.end(), part.language) > 0;
     if (!known) spoken.push_back(part.language);
   }
-  const auto by_time = [](const auto& a, const auto& b) { return a.start_s < b.start_s; };
-  std::stable_sort(transcript_.segments.begin(), transcript_.segments.end(), by_time);
-  std::stable_sort(transcript_.non_speech.begin(), transcript_.non_speech.end(), by_time);
-  if (lanes.size() > 1) transcript_.text = plain_text(transcript_);
+  if (lanes.size() > 1) {
+    const auto by_time = [](const auto& a, const auto& b) { return a.start_s < b.start_s; };
+    std::stable_sort(transcript_.segments.begin(), transcript_.segments.end(), by_time);
+    std::stable_sort(transcript_.non_speech.begin(), transcript_.non_speech.end(), by_time);
+    transcript_.text = plain_text(transcript_);
+  }
   for (const std::string& language : spoken)
     transcript_.language += (transcript_.language.empty() ? "" : ",") + language;
   transcript_.duration_s = stream.position_s();

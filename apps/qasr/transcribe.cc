@@ -8,6 +8,7 @@
 // recording ends.
 #include "transcribe.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,6 +31,10 @@ namespace {
 constexpr double kPollS = 0.1;
 constexpr double kNotableSpeechS = 2;  // of speech without text
 constexpr int kDefaultJobs = 8;
+
+// Transcripts of hours are small pieces, kept, among buffers that come and go. Buffers from this size on are mapped,
+// each by itself: the pieces lie close together and what is freed goes back to the system.
+constexpr int kMappedBytes = 32 << 10;
 
 using Clock = std::chrono::steady_clock;
 
@@ -378,6 +383,7 @@ std::shared_ptr<const Engine> open_engine(const TranscribeArguments& arguments) 
 }
 
 ExitCode run_transcribe(const TranscribeArguments& arguments) {
+  ::mallopt(M_MMAP_THRESHOLD, kMappedBytes);
   InputList list = find_input_files(arguments.input);
   check_standard_output(arguments, list.files.size());
   if (list.files.empty()) {

@@ -39,8 +39,8 @@ struct Timings {
 /// One token of the text.
 struct Token {
   std::int32_t id = 0;
-  std::string bytes;   ///< UTF-8, perhaps a part of a character
   float log_prob = 0;  ///< natural logarithm of its probability (softmax of the model's logits, before any option)
+  std::string bytes;   ///< UTF-8, perhaps a part of a character
 };
 
 /// What a reader of the transcript should know about a segment.

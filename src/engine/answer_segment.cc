@@ -15,7 +15,7 @@ void append_text_tokens(const Tokenizer& tokenizer, std::string_view forced_lang
   }
   for (std::size_t index = first; index < ids.size(); ++index) {
     tokens.push_back(
-        {.id = ids[index], .bytes = std::string(tokenizer.token_bytes(ids[index])), .log_prob = log_probs[index]});
+        {.id = ids[index], .log_prob = log_probs[index], .bytes = std::string(tokenizer.token_bytes(ids[index]))});
   }
 }
 

@@ -21,6 +21,14 @@ RequestSettings checked_settings(const RequestOptions& options) {
   return settings;
 }
 
+// Of a segment that is kept as long as the recording lasts.
+void drop_spare_room(Segment& segment) {
+  segment.text.shrink_to_fit();
+  segment.raw_text.shrink_to_fit();
+  segment.tokens.shrink_to_fit();
+  segment.words.shrink_to_fit();
+}
+
 }  // namespace
 
 RequestState::RequestState(RequestOptions options, RequestObserver& observer)
@@ -192,7 +200,7 @@ void RequestState::add_to_transcript(Segment segment) {
   if (!options_.keep_segments) return;
   transcript_.text += segment_separator(transcript_.text, segment.text) + segment.text;
   spoken_.push_back(segment.language);
-  segment.tokens.shrink_to_fit();  // kept as long as the recording lasts
+  drop_spare_room(segment);
   transcript_.segments.push_back(std::move(segment));
 }
 

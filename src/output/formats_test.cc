@@ -25,7 +25,7 @@ Transcript small() {
   Transcript transcript;
   transcript.segments = {segment_of(0.5, 2.25, "A <b> & \"c\"."), segment_of(3661, 3663.5, "Tab\there --> end.")};
   transcript.segments[0].tokens = {
-      {7, "A", std::log(0.9f)}, {8, " <b>", std::log(0.4f)}, {9, " & \"c\".", std::log(0.7f)}};
+      {7, std::log(0.9f), "A"}, {8, std::log(0.4f), " <b>"}, {9, std::log(0.7f), " & \"c\"."}};
   transcript.segments[0].confidence = 0.625;
   transcript.segments[0].avg_log_prob = std::log(0.625);
   transcript.segments[0].speech_s = 1.5;
@@ -107,9 +107,29 @@ TEST(Formats, Json) {
   EXPECT_FALSE(first.contains("channel"));
 }
 
+// Pieces that are written one after the other are the text of one tree.
+TEST(Formats, JsonInPiecesIsOneDocument) {
+  Transcript with_words = small();
+  with_words.text = "\"segments\": [], \"words\": []";
+  with_words.segments[0].words = {{0.5, 1, "A", "A ", 0.9}, {1, 2, "b", "<b>", 0.8}};
+  with_words.segments[1].words = {{3661, 3662, "Tab", "Tab", 0.7}};
+  with_words.non_speech.push_back({3700, 3701, 1});
+  const Transcript transcripts[] = {{}, small(), with_words};
+  for (const Transcript& transcript : transcripts) {
+    for (const bool one_line : {false, true}) {
+      const std::string text = format_transcript(transcript, OutputFormat::kJson, {"a.wav", "m"}, {}, one_line);
+      const auto document = nlohmann::ordered_json::parse(text);
+      EXPECT_EQ(text, document.dump(one_line ? -1 : 2) + "\n");
+      EXPECT_EQ(document["segments"].size(), transcript.segments.size());
+      EXPECT_EQ(document["non_speech"].size(), transcript.non_speech.size());
+      EXPECT_EQ(document.contains("words") ? document["words"].size() : 0u, &transcript == &transcripts[2] ? 3u : 0u);
+    }
+  }
+}
+
 TEST(Formats, JsonSurvivesTokensThatAreHalfCharacters) {
   Transcript transcript = small();
-  transcript.segments[0].tokens = {{1, "\xe4\xbd", -1}, {2, "\xa0", -1}};
+  transcript.segments[0].tokens = {{1, -1, "\xe4\xbd"}, {2, -1, "\xa0"}};
   const nlohmann::json document =
       nlohmann::json::parse(format_transcript(transcript, OutputFormat::kJson, {"bad\xffname.wav", ""}));
   EXPECT_EQ(document["file"], "bad\uFFFDname.wav");

@@ -1,7 +1,9 @@
 #include "output/json_document.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
 #include "base/utf8.h"
 
@@ -40,24 +42,16 @@ void add_tokens(const std::vector<Token>& tokens, ordered_json& json) {
   json["logprobs"] = std::move(logprobs);
 }
 
-ordered_json words_json(const std::vector<Word>& words) {
-  ordered_json json = ordered_json::array();
-  for (const Word& word : words) {
-    ordered_json entry = {{"word", word.text}, {"start", round_to_ms(word.start_s)}, {"end", round_to_ms(word.end_s)}};
-    if (!word.surface.empty()) entry["surface"] = word.surface;
-    entry["confidence"] = round_to_millionths(word.confidence);
-    json.push_back(std::move(entry));
-  }
+ordered_json word_json(const Word& word) {
+  ordered_json json = {{"word", word.text}, {"start", round_to_ms(word.start_s)}, {"end", round_to_ms(word.end_s)}};
+  if (!word.surface.empty()) json["surface"] = word.surface;
+  json["confidence"] = round_to_millionths(word.confidence);
   return json;
 }
 
-ordered_json non_speech_json(const std::vector<NonSpeech>& gaps) {
-  ordered_json json = ordered_json::array();
-  for (const NonSpeech& gap : gaps) {
-    ordered_json entry = {{"start", round_to_ms(gap.start_s)}, {"end", round_to_ms(gap.end_s)}};
-    if (gap.channel >= 0) entry["channel"] = gap.channel;
-    json.push_back(std::move(entry));
-  }
+ordered_json gap_json(const NonSpeech& gap) {
+  ordered_json json = {{"start", round_to_ms(gap.start_s)}, {"end", round_to_ms(gap.end_s)}};
+  if (gap.channel >= 0) json["channel"] = gap.channel;
   return json;
 }
 
@@ -74,20 +68,21 @@ std::string as_text(const ordered_json& json, int indent) {
   return json.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-// Everything but the segments, whose array is empty.
+bool has_words(const Transcript& transcript) {
+  return std::any_of(transcript.segments.begin(), transcript.segments.end(),
+                     [](const Segment& segment) { return !segment.words.empty(); });
+}
+
+// Everything but what grows with the recording besides its text: those arrays are empty.
 ordered_json frame_json(const Transcript& transcript, const RecordingInfo& info) {
-  ordered_json words = ordered_json::array();
-  for (const Segment& segment : transcript.segments) {
-    for (ordered_json& word : words_json(segment.words)) words.push_back(std::move(word));
-  }
   ordered_json json = {{"file", info.file},
                        {"task", info.task},
                        {"text", transcript.text},
                        {"language", transcript.language},
                        {"duration", round_to_ms(transcript.duration_s)},
                        {"segments", ordered_json::array()}};
-  if (!words.empty()) json["words"] = std::move(words);
-  json["non_speech"] = non_speech_json(transcript.non_speech);
+  if (has_words(transcript)) json["words"] = ordered_json::array();
+  json["non_speech"] = ordered_json::array();
   json["speech_without_text"] = round_to_ms(speech_without_text_s(transcript));
   json["truncated"] = transcript.truncated;
   json["warnings"] = transcript.warnings;
@@ -108,6 +103,49 @@ void append_indented(const std::string& element, std::string& out) {
     }
   }
 }
+
+// Writes a document whose arrays are empty, and elements where they belong.
+class FrameWriter {
+ public:
+  FrameWriter(std::string frame, bool one_line, const TextSink& sink)
+      : frame_(std::move(frame)), one_line_(one_line), sink_(sink) {}
+
+  /// The document up to the inside of this member of the top level. Members come in their order.
+  void begin_array(std::string_view key) {
+    end_array();
+    // Inside a string the quotes would be escaped.
+    const std::string empty = '"' + std::string(key) + (one_line_ ? "\":[]" : "\": []");
+    const std::size_t inside = frame_.find(empty, written_) + empty.size() - 1;
+    sink_(std::string_view(frame_).substr(written_, inside - written_));
+    written_ = inside;
+  }
+  void add(const ordered_json& element) {
+    std::string piece = n_elements_++ > 0 ? "," : "";
+    if (one_line_) {
+      piece += as_text(element, kOneLine);
+    } else {
+      append_indented(as_text(element, kIndent), piece);
+    }
+    sink_(piece);
+  }
+  /// The rest.
+  void finish() {
+    end_array();
+    sink_(std::string_view(frame_).substr(written_));
+  }
+
+ private:
+  void end_array() {
+    if (n_elements_ > 0 && !one_line_) sink_("\n  ");
+    n_elements_ = 0;
+  }
+
+  std::string frame_;
+  bool one_line_;
+  const TextSink& sink_;
+  std::size_t written_ = 0;     // bytes of frame_
+  std::size_t n_elements_ = 0;  // of the open array
+};
 
 }  // namespace
 
@@ -130,30 +168,30 @@ ordered_json segment_json(const Segment& segment, std::size_t index) {
   }
   json["notes"] = std::move(notes);
   add_tokens(segment.tokens, json);
-  if (!segment.words.empty()) json["words"] = words_json(segment.words);
+  if (!segment.words.empty()) {
+    ordered_json words = ordered_json::array();
+    for (const Word& word : segment.words) words.push_back(word_json(word));
+    json["words"] = std::move(words);
+  }
   return json;
 }
 
 void write_transcript_json(const Transcript& transcript, const RecordingInfo& info, bool one_line,
                            const TextSink& sink) {
-  const std::string frame = dump(frame_json(transcript, info), one_line);
-  if (transcript.segments.empty()) return sink(frame);
-  // Inside a string the quotes would be escaped.
-  const std::string empty_segments = one_line ? "\"segments\":[]" : "\"segments\": []";
-  const std::size_t at = frame.find(empty_segments) + empty_segments.size() - 1;
-  sink(std::string_view(frame).substr(0, at));
+  FrameWriter frame(dump(frame_json(transcript, info), one_line), one_line, sink);
+  frame.begin_array("segments");
   for (std::size_t index = 0; index < transcript.segments.size(); ++index) {
-    std::string piece = index > 0 ? "," : "";
-    const ordered_json segment = segment_json(transcript.segments[index], index);
-    if (one_line) {
-      piece += as_text(segment, kOneLine);
-    } else {
-      append_indented(as_text(segment, kIndent), piece);
-    }
-    sink(piece);
+    frame.add(segment_json(transcript.segments[index], index));
   }
-  if (!one_line) sink("\n  ");
-  sink(std::string_view(frame).substr(at));
+  if (has_words(transcript)) {
+    frame.begin_array("words");
+    for (const Segment& segment : transcript.segments) {
+      for (const Word& word : segment.words) frame.add(word_json(word));
+    }
+  }
+  frame.begin_array("non_speech");
+  for (const NonSpeech& gap : transcript.non_speech) frame.add(gap_json(gap));
+  frame.finish();
 }
 
 std::string dump(const ordered_json& json, bool one_line) {

@@ -161,6 +161,12 @@ TEST(Formats, UnsupportedFilesAreNamed) {
       model_error([&] { WeightStore(files, {}); }),
       AllOf(HasSubstr("no *.safetensors or GGUF file found"), HasSubstr("pytorch_model.bin"), HasSubstr("convert")));
   EXPECT_THAT(model_error([&] { CheckpointFiles::open(dir.path() / "pytorch_model.bin"); }), HasSubstr("PyTorch"));
+  const std::pair<const char*, const char*> others[] = {
+      {"FUGG", "big-endian GGUF"}, {"tjgg", "old ggjt"}, {"\x89HDF", "HDF5"}, {"\x93NUMPY", "NumPy"}};
+  for (const auto& [magic, description] : others) {
+    dir.write("model.bin", std::string(magic) + " and so on");
+    EXPECT_THAT(model_error([&] { CheckpointFiles::open(dir.path() / "model.bin"); }), HasSubstr(description));
+  }
   fs::create_symlink(dir.path() / "loop", dir.path() / "loop");
   EXPECT_THAT(model_error([&] { CheckpointFiles::open(dir.path() / "loop"); }), HasSubstr("symbolic links"));
 }

@@ -46,6 +46,10 @@ std::string_view header_text(std::span<const std::byte> file, const std::string&
   std::uint64_t length = 0;
   for (std::size_t i = 0; i < 8; ++i) length |= std::to_integer<std::uint64_t>(file[i]) << (8 * i);
   const std::size_t available = std::min(file.size() - 8, kMaxHeaderBytes);
+  const std::uint64_t swapped = __builtin_bswap64(length);
+  if (swapped >= 2 && swapped <= available && file[8] == std::byte{'{'} && length > available) {
+    fail(where, "the length of its header is big-endian, expected little-endian");
+  }
   if (length < 2 || length > available) {
     fail(where, "declares a header of " + std::to_string(length) + " bytes, expected 2 to " +
                     std::to_string(available) + " (a file of " + std::to_string(file.size()) +

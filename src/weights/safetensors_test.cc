@@ -85,6 +85,9 @@ TEST(Safetensors, HeaderLengthBeyondTheFileOrTheLimit) {
   EXPECT_THAT(read_error(text), HasSubstr("declares a header of 3 bytes, expected 2 to 2"));
   for (int i = 0; i < 8; ++i) text[static_cast<std::size_t>(i)] = '\xff';
   EXPECT_THAT(read_error(text), HasSubstr("18446744073709551615"));
+  text = safetensors_text("{}", 0);
+  std::reverse(text.begin(), text.begin() + 8);
+  EXPECT_THAT(read_error(text), HasSubstr("header is big-endian, expected little-endian"));
   const std::string long_header(100'000'001, ' ');
   EXPECT_THAT(header_error(long_header, 0), HasSubstr("expected 2 to 100000000"));
 }

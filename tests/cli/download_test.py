@@ -1,5 +1,6 @@
 """`qasr download` and `qasr models` against a hub of our own on the loopback interface, well-behaved and otherwise."""
 
+import email.utils
 import hashlib
 import http.server
 import json
@@ -18,15 +19,17 @@ SHARD = "model-00002-of-00002.safetensors"
 
 
 class Hub(http.server.ThreadingHTTPServer):
-    """Serves the demonstration model as Qwen/Qwen3-ASR-0.6B; `misbehave` maps a file's name to a list of faults, one a request."""
+    """Serves the demonstration model as Qwen/Qwen3-ASR-0.6B; `misbehave` maps a file's name to a list of faults, one a request:
+    a status, (429, seconds to wait), (503, the same as a date), "truncate", "stall", "no ranges" (from then on), or the address of a redirect."""
 
     daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files = {path.name: path.read_bytes() for path in DEMO_MODEL.iterdir() if path.is_file()}
-        self.hashes, self.misbehave, self.requests, self.token = {}, {}, [], None
+        self.hashes, self.sizes, self.misbehave, self.requests, self.token = {}, {}, {}, [], None
         self.chunk_delay = 0.0
+        self.n_sending, self.most_at_once = 0, 0
         self.endpoint = f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, *_):
@@ -35,10 +38,11 @@ class Hub(http.server.ThreadingHTTPServer):
     def siblings(self):
         listed = [{"rfilename": "samples/noise.wav", "size": 5}]
         for name, data in self.files.items():
-            entry = {"rfilename": name, "size": len(data)}
+            size = self.sizes.get(name, len(data))
+            entry = {"rfilename": name, "size": size}
             if name.endswith((".safetensors", ".gguf")):
                 sha = self.hashes.get(name, hashlib.sha256(data).hexdigest())
-                entry["lfs"] = {"sha256": sha, "size": len(data), "pointerSize": 134}
+                entry["lfs"] = {"sha256": sha, "size": size, "pointerSize": 134}
             listed.append(entry)
         return listed
 
@@ -78,6 +82,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def fault(self, fault, data):
         if isinstance(fault, int):
             return self.reply(fault, b"no", **({"Retry_After": "0"} if fault in (429, 503) else {}))
+        if isinstance(fault, tuple):
+            status, wait = fault
+            date = email.utils.formatdate(time.time() + wait, usegmt=True)
+            return self.reply(status, b"no", Retry_After=date if status == 503 else str(wait))
+        if "/" in fault:
+            return self.reply(302, Location=fault)
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -102,10 +112,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
         self.send_header("Content-Length", str(len(data) - begin))
         self.end_headers()
-        for at in range(begin, len(data), 1 << 20):
-            self.wfile.write(data[at : min(len(data), at + (1 << 20))])
-            if hub.chunk_delay:
-                time.sleep(hub.chunk_delay)
+        hub.n_sending += 1
+        hub.most_at_once = max(hub.most_at_once, hub.n_sending)
+        try:
+            for at in range(begin, len(data), 1 << 20):
+                self.wfile.write(data[at : min(len(data), at + (1 << 20))])
+                if hub.chunk_delay:
+                    time.sleep(hub.chunk_delay)
+        finally:
+            hub.n_sending -= 1
         return None
 
 
@@ -137,7 +152,9 @@ class DownloadTest(ProgramTest):
     def test_download_use_list_remove(self):
         self.hub.token = "secret"
         self.env["HF_TOKEN"] = "secret"
-        self.assert_complete(self.download())
+        result = self.download()
+        self.assert_complete(result)
+        self.assertRegex(result.stderr, r"100 % \[=+\] ([\d.]+) of \1 MB, [\d.]+ MB/s, 0:00 left\n$")
         self.assertFalse((self.model / "README.md").exists())
         manifest = json.loads((self.model / ".qasr-download.json").read_text())
         self.assertEqual((manifest["repository"], manifest["revision"]), ("Qwen/Qwen3-ASR-0.6B", REVISION))
@@ -169,6 +186,7 @@ class DownloadTest(ProgramTest):
         process.send_signal(signal.SIGKILL)
         process.wait()
         self.hub.chunk_delay = 0
+        self.assertGreaterEqual(self.hub.most_at_once, 2)  # both shards
         size = incomplete.stat().st_size
         self.assertTrue(2_000_000 < size < len(self.hub.files[SHARD]))
         listed = json.loads(run("models", "--json", env=self.env).stdout)
@@ -187,6 +205,14 @@ class DownloadTest(ProgramTest):
         self.assertIsNone(ranges[0])
         self.assertTrue(all(ranges[1:]), ranges)
 
+    def test_waits_as_long_as_the_server_asks(self):
+        self.hub.misbehave = {"api": [(429, 1), (503, 2)]}  # dates are whole seconds: 1 to 2 from now
+        begin = time.monotonic()
+        result = self.download()
+        self.assert_complete(result)
+        self.assertGreater(time.monotonic() - begin, 1.9)
+        self.assertRegex(result.stderr, r"answered 429: too many requests; again in 1 s\n.*answered 503; again in [12] s\n")
+
     def test_a_server_without_ranges_starts_over(self):
         self.hub.misbehave = {SHARD: ["truncate", "no ranges"]}
         self.assert_complete(self.download())
@@ -199,6 +225,27 @@ class DownloadTest(ProgramTest):
         del self.hub.hashes[SHARD]
         self.assert_complete(self.download())  # goes on with what was right
 
+    def test_more_bytes_than_listed(self):
+        size = len(self.hub.files[SHARD]) - 5
+        self.hub.sizes[SHARD] = size
+        self.assert_fails(self.download("-q"), MODEL, SHARD, f"more than the {size} bytes the hub lists")
+        self.assertFalse(self.model.exists())
+
+    def test_no_room(self):
+        self.hub.sizes = {name: 1 << 40 for name in (*SMALL, SHARD)}
+        result = self.download("-q")
+        self.assert_fails(result, MODEL)
+        self.assertRegex(result.stderr, rf"needs 73400\d\d MiB in {self.partial}, where \d+ MiB are free")
+        self.assertFalse([path for path in self.paths() if path.startswith("/cdn/")])
+
+    def test_redirects_that_lead_nowhere(self):
+        self.hub.misbehave = {"api": ["/api/models/Qwen/Qwen3-ASR-0.6B/revision/main"] * 20}
+        self.assert_fails(self.download("-q"), MODEL, "redirects")
+        secret = self.write("secret", b"x")
+        self.hub.misbehave = {SHARD: [f"file://{secret}"] * 20}
+        self.assert_fails(self.download("-q"), MODEL, SHARD, "protocol", "file")
+        self.assertEqual(len([path for path in self.paths() if path == f"/cdn/{SHARD}"]), 1)  # not tried again
+
     def test_refusals(self):
         self.hub.token = "secret"
         self.assert_fails(self.download("-q"), MODEL, "401", "HF_TOKEN")
@@ -210,6 +257,13 @@ class DownloadTest(ProgramTest):
         self.hub.misbehave["api"] = [200]
         self.assert_fails(self.download("-q"), MODEL, "did not answer with the files of a model")
         self.assertEqual(list(self.directory.rglob("*.safetensors")), [])
+
+    def test_files_that_are_refused(self):
+        """Hubs list gated models to everybody; the files are what they refuse."""
+        for status, fragment in ((401, "HF_TOKEN"), (403, "gated"), (404, "not found")):
+            self.hub.misbehave = {SHARD: [status]}
+            self.assert_fails(self.download("-q"), MODEL, SHARD, str(status), fragment)
+            self.assertFalse(self.model.exists())
 
     def test_the_token_goes_to_the_hub_only(self):
         self.env["HF_TOKEN"] = "secret"

@@ -1,9 +1,11 @@
 """`qasr info`: the numbers follow from the configuration and the tensors."""
 
 import json
+import os
+import subprocess
 import unittest
 
-from harness import DEMO_MODEL, MODEL, OK, ROOT, USAGE, ProgramTest, run
+from harness import DEMO_MODEL, MODEL, OK, PROGRAM, ROOT, USAGE, ProgramTest, run
 
 FORMATS = ROOT / "tests/data/formats"
 
@@ -79,6 +81,20 @@ class InfoTest(ProgramTest):
         self.assertIs(quantization["audio_tower.layers.0.self_attn.q_proj"], False)
         self.assert_fails(run("quantize", FORMATS / "crisp.gguf", out), USAGE, "not an empty directory")
         self.assert_fails(run("quantize", "--bits", "5", FORMATS / "crisp.gguf", self.directory / "x"), USAGE, "--bits")
+
+    def test_quantize_streams(self):
+        """What is resident does not follow the model's 24 MB: its largest tensor has 0.8."""
+        def peak_bytes(*arguments):
+            process = subprocess.Popen([PROGRAM, *map(str, arguments)], stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(process.returncode, OK)
+            return usage.ru_maxrss * 1024
+
+        idle = peak_bytes("info", DEMO_MODEL)
+        quantizing = peak_bytes("quantize", "-q", "--threads", "1", DEMO_MODEL, self.directory / "out")
+        weights = sum(path.stat().st_size for path in DEMO_MODEL.glob("*.safetensors"))
+        self.assertLess(quantizing - idle, 0.4 * weights)
 
     def test_table(self):
         result = run("info", DEMO_MODEL)

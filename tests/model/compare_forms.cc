@@ -1,17 +1,13 @@
 // qasr_compare_forms ORIGINAL FORM [RECORDING]: one model in two forms. Prints a JSON object:
-//   load_ms, peak_mb   of opening and packing FORM with automatic weights, as the first thing this process does
-//   tokens_equal       greedy tokens of both with automatic weights
-//   error_f32          relative error of FORM's logits computed in f32, along ORIGINAL's tokens: what the form itself
-//   lost error_auto         the same with automatic weights, against ORIGINAL in f32
+//   tokens_equal   greedy tokens of both with automatic weights
+//   error_f32      relative error of FORM's logits computed in f32, along ORIGINAL's tokens: what the form itself lost
+//   error_auto     the same with automatic weights, against ORIGINAL in f32
 // Without a recording the encoder gets the synthetic log-mel of the golden tests. bench/formats.py makes a table of it.
 #include <cstdio>
 #include <exception>
-#include <optional>
 
 #include "audio/log_mel.h"
 #include "backend/registry.h"
-#include "bench/peak_memory.h"
-#include "bench/stopwatch.h"
 #include "golden_support.h"
 #include "model/model.h"
 #include "qasr/audio.h"
@@ -67,23 +63,13 @@ Run run(const CheckpointFiles& files, WeightFormat format, const char* recording
 }
 
 void compare(const char* original_path, const char* form_path, const char* recording) {
-  const bench::Stopwatch stopwatch;
   const CheckpointFiles form = CheckpointFiles::open(form_path);
-  {
-    const auto backend = make_cpu_backend(0, "");
-    const ModelConfig config = parse_model_config(form);
-    const WeightStore weights(form, config);
-    const WeightPacker packer(weights, *backend, WeightFormat::kAuto, [&](const HostTensor& t) { form.release(t); });
-    const AudioEncoder encoder(config.audio, packer);
-    const TextDecoder decoder(config.text, config.audio_token_id, packer);
-    std::printf("{\"load_ms\": %.1f, \"peak_mb\": %.1f, ", stopwatch.ms(), bench::peak_rss_mb());
-  }
   const CheckpointFiles original = CheckpointFiles::open(original_path);
   const Run exact = run(original, WeightFormat::kF32, recording, {});
   const Run original_auto = run(original, WeightFormat::kAuto, recording, exact.tokens);
   const Run form_auto = run(form, WeightFormat::kAuto, recording, exact.tokens);
   const Run form_exact = run(form, WeightFormat::kF32, recording, exact.tokens);
-  std::printf("\"tokens_equal\": %s, \"error_f32\": %.3e, \"error_auto\": %.3e}\n",
+  std::printf("{\"tokens_equal\": %s, \"error_f32\": %.3e, \"error_auto\": %.3e}\n",
               form_auto.tokens == original_auto.tokens ? "true" : "false",
               relative_error(form_exact.logits, exact.logits), relative_error(form_auto.logits, exact.logits));
 }
