@@ -49,6 +49,8 @@ class StreamJob {
   void end_step(BatchRunner& runner);
   /// Lets go of everything in the runner.
   void release(BatchRunner& runner);
+  /// Samples that were taken, at 16 kHz.
+  std::uint64_t n_received() const { return n_received_; }
   /// The run of the step under way; null if there is none.
   DecodeRun* active_run() const { return is_busy_ ? segment_->run.get() : nullptr; }
 
@@ -62,6 +64,7 @@ class StreamJob {
     std::unique_ptr<DecodeRun> run;
     CommitTracker tracker;
     LiveAnswer answer;
+    bool is_answered = false;  // `answer` is that of the samples up to heard_end
     Timings timings;
   };
 
@@ -69,6 +72,8 @@ class StreamJob {
   void on_input(StreamInput& input, BatchRunner& runner);
   DecodeRun* partial_step();
   std::uint64_t step_samples() const;
+  std::uint64_t due_end() const;
+  std::uint64_t grid_samples() const;
   std::size_t samples_to_take() const;
   DecodeRun* flush_step(BatchRunner& runner);
   void listen(std::span<const float> samples);
@@ -76,6 +81,7 @@ class StreamJob {
   void trim_buffer();
   void open_segment(std::uint64_t first_sample);
   void drop_segment(BatchRunner& runner);
+  DecodeRun* final_step(std::uint64_t end, BatchRunner& runner);
   DecodeRun* begin_step(std::uint64_t end, Goal goal);
   void fill_run(std::span<const float> samples, double duration_s);
   void take_answer();
