@@ -13,6 +13,7 @@ namespace {
 constexpr double kBehind_s = 2;       // of waiting audio: steps are left out
 constexpr double kIdleTake_s = 0.1;   // while no segment is open
 constexpr double kTake_s = 1;         // of input that is looked at in one go
+constexpr double kListen_s = 2;       // of input at a time: other streams wait meanwhile
 constexpr double kLongestWait_s = 4;  // for a step, whatever the last one cost
 constexpr std::uint64_t kLeastStepSamples = kSampleRate / 2;
 constexpr std::uint64_t kQuietSamples = kSampleRate * 3 / 10;    // after which nothing new is heard; see kPad of
@@ -48,6 +49,8 @@ DecodeRun* StreamJob::next_step(BatchRunner& runner, std::uint64_t order) {
   if (is_busy_) return nullptr;
   order_ = order;
   const Stopwatch stopwatch;
+  double heard_s = 0;
+  has_more_ = false;
   const auto find_step = [&]() -> DecodeRun* {
     for (;;) {
       LiveMark mark;
@@ -64,14 +67,17 @@ DecodeRun* StreamJob::next_step(BatchRunner& runner, std::uint64_t order) {
       if (state_->buffered_s() <= kBehind_s) {
         if (DecodeRun* run = partial_step()) return run;
       }
+      has_more_ = heard_s >= kListen_s;
+      if (has_more_) return nullptr;
       std::optional<StreamInput> input = state_->take(samples_to_take());
       if (!input) return nullptr;
+      heard_s += static_cast<double>(input->samples.size()) / state_->settings().sample_rate;
       on_input(*input, runner);
     }
   };
   DecodeRun* run = find_step();
   listening_ms_ += stopwatch.ms();
-  if (run == nullptr) state_->set_idle();
+  if (run == nullptr && !has_more_) state_->set_idle();
   if (segment_ == nullptr) state_->set_transcribed(static_cast<double>(segmenter_->position()) / kSampleRate);
   return run;
 }

@@ -49,6 +49,8 @@ class StreamJob {
   void end_step(BatchRunner& runner);
   /// Lets go of everything in the runner.
   void release(BatchRunner& runner);
+  /// The last next_step() did not look at all of a long input, so that others have their turn.
+  bool has_more() const { return has_more_; }
   /// Samples that were taken, at 16 kHz.
   std::uint64_t n_received() const { return n_received_; }
   /// The run of the step under way; null if there is none.
@@ -103,7 +105,7 @@ class StreamJob {
   std::unique_ptr<OpenSegment> segment_;
   LiveText text_;
   Goal goal_ = Goal::kPartial;
-  bool is_busy_ = false;
+  bool is_busy_ = false, has_more_ = false;
   std::uint64_t order_ = 0;
   std::optional<StreamInput::Kind> flush_;  // kFlush or kClose that is being done
   std::uint64_t speech_end_ = 0;            // of the pause that kPause is about
