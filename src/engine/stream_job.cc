@@ -129,7 +129,7 @@ void StreamJob::trim_buffer() {
 
 void StreamJob::open_segment(std::uint64_t first_sample) {
   segment_ = std::make_unique<OpenSegment>(backend_, model_, state_->settings());
-  segment_->begin = segment_->heard_end = first_sample;
+  segment_->begin = segment_->heard_end = segment_->stepped_at = first_sample;
   segment_->system_text = state_->settings().request.system_text;
   const std::string said = text_.tail(state_->settings().carry_context_bytes);
   if (!said.empty()) segment_->system_text += (segment_->system_text.empty() ? "" : "\n") + said;
@@ -198,12 +198,13 @@ std::uint64_t StreamJob::grid_samples() const {
   return audio.samples_of_chunks(n_chunks + 1) - audio.samples_of_chunks(1);
 }
 
-// Where the next step is to end: one step behind the last one, or on the grid, a third of a step behind it at least.
+// Where the next step is to end: one step behind the last one, or on the grid if that is near.
 std::uint64_t StreamJob::due_end() const {
-  const std::uint64_t step = step_samples(), grid = grid_samples();
-  if (grid == 0) return segment_->heard_end + step;
-  const std::uint64_t least = segment_->heard_end - segment_->begin + step / 3;
-  return segment_->begin + segment_->audio.samples_of_chunks(0) + (least / grid + 1) * grid;
+  const std::uint64_t step = step_samples(), due = segment_->stepped_at + step, grid = grid_samples();
+  if (grid == 0) return due;
+  const std::uint64_t origin = segment_->begin + segment_->audio.samples_of_chunks(0);
+  const std::uint64_t aligned = origin + (due - std::min(due, origin) + grid / 2) / grid * grid;
+  return std::max(aligned, due) - std::min(aligned, due) <= step / 4 ? aligned : due;
 }
 
 // Enough new audio, and something in it. In a pause the step ends where the segment would.
@@ -216,8 +217,7 @@ DecodeRun* StreamJob::partial_step() {
     if (segment_->heard_end >= segmenter_->active_end() + kHeardSamples) return nullptr;
     return begin_step(std::max(quiet_from, segment_->begin + kLeastStepSamples), Goal::kPartial);
   }
-  const std::uint64_t grid = grid_samples();
-  return begin_step(grid == 0 ? position : due + (position - due) / grid * grid, Goal::kPartial);
+  return begin_step(position < due + kSampleRate / 10 ? due : position, Goal::kPartial);
 }
 
 DecodeRun* StreamJob::flush_step(BatchRunner& runner) {

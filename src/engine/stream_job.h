@@ -61,6 +61,7 @@ class StreamJob {
   struct OpenSegment {
     OpenSegment(Backend& backend, const Model& model, const StreamSettings& settings);
     std::uint64_t begin = 0, heard_end = 0;  // samples of the stream
+    std::uint64_t stepped_at = 0;            // what had come when the last step began: in a pause, more than it heard
     std::string system_text;
     LiveAudio audio;
     std::unique_ptr<DecodeRun> run;

@@ -27,6 +27,7 @@ DecodeRun* StreamJob::begin_step(std::uint64_t end, Goal goal) {
   std::span<const float> samples = std::span(buffer_).subspan(first, n_samples);
   goal_ = goal;
   segment.heard_end = end;
+  segment.stepped_at = std::max(end, segmenter_->position());
   if (n_samples < kMinPieceSamples) {
     padded_.assign(samples.begin(), samples.end());
     padded_.resize(kMinPieceSamples);

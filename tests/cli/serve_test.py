@@ -367,7 +367,8 @@ class Operation(ProgramTest):
     def test_drain(self):
         server = self.start()
         body = form([("model", "demo-en")], minutes_of_speech())
-        with server.connect() as connection, connection.makefile("rb") as stream, server.connect() as other:
+        with server.connect() as connection, connection.makefile("rb") as stream, server.connect() as other, \
+                server.connect() as live:
             connection.sendall(request_bytes("POST", PATH, body, FORM_TYPE))
             wait_until_running(server)
             server.signal(signal.SIGTERM)
@@ -379,10 +380,11 @@ class Operation(ProgramTest):
                 answer = read_answer(other_stream)
                 self.assertEqual((answer.status, answer.error()["code"]), (503, "shutting_down"))
                 self.assertGreater(int(answer.headers["retry-after"]), 0)
-                other.sendall(request_bytes("GET", "/v1/realtime", headers={
+            with live.makefile("rb") as live_stream:
+                live.sendall(request_bytes("GET", "/v1/realtime", headers={
                     "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
                     "Sec-WebSocket-Version": 13}))
-                answer = read_answer(other_stream)
+                answer = read_answer(live_stream)
                 self.assertEqual((answer.status, answer.error()["code"]), (503, "shutting_down"))
                 self.assertGreater(int(answer.headers["retry-after"]), 0)
             self.assertEqual(read_answer(stream).status, 200)  # what was under way is finished
