@@ -98,7 +98,8 @@ void parameters(std::span<const std::byte> bytes) {
   while (!rest.empty()) {
     const std::string_view line = next_line();
     const std::size_t equals = std::min(line.find('='), line.size());
-    fields.push_back({std::string(line.substr(0, equals)), std::string(line.substr(std::min(line.size(), equals + 1)))});
+    fields.push_back(
+        {std::string(line.substr(0, equals)), std::string(line.substr(std::min(line.size(), equals + 1)))});
   }
   std::string head_text;
   try {

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/stopwatch.h"
 #include "engine/attempt.h"
 #include "engine/batch_runner.h"
-#include "base/stopwatch.h"
 
 namespace qasr {
 namespace {

@@ -2,10 +2,10 @@
 // walk, a bounded piece per call.
 #include <algorithm>
 
+#include "base/stopwatch.h"
 #include "engine/attempt.h"
 #include "engine/batch_runner.h"
 #include "engine/live_audio.h"
-#include "base/stopwatch.h"
 
 namespace qasr {
 namespace {
@@ -29,9 +29,8 @@ bool BatchRunner::has_preparation(Priority priority) const {
   const auto is_of = [&](const auto& runs) {
     return std::any_of(runs.begin(), runs.end(), [&](const DecodeRun* run) { return run->priority == priority; });
   };
-  return is_of(to_prefill_) || is_of(to_encode_) || std::any_of(groups_.begin(), groups_.end(), [&](const auto& group) {
-           return group.priority == priority;
-         });
+  return is_of(to_prefill_) || is_of(to_encode_) ||
+         std::any_of(groups_.begin(), groups_.end(), [&](const auto& group) { return group.priority == priority; });
 }
 
 // Slices make sense where the host computes: a device's passes are short and under way on their own.
@@ -71,9 +70,9 @@ BatchRunner::EncodeGroup& BatchRunner::start_group(Priority priority) {
     DecodeRun* run = *next;
     n_rows += run->n_audio_tokens;
     const bool fits =
-        group.runs.empty() || (n_rows <= static_cast<std::size_t>(limits_.rows_per_piece) &&
-                               run->padding == first.padding && run->priority == priority && !run->alone &&
-                               !first.alone && run->live == nullptr && first.live == nullptr);
+        group.runs.empty() ||
+        (n_rows <= static_cast<std::size_t>(limits_.rows_per_piece) && run->padding == first.padding &&
+         run->priority == priority && !run->alone && !first.alone && run->live == nullptr && first.live == nullptr);
     if (!fits) break;
     group.runs.push_back(run);
     next = to_encode_.erase(next);

@@ -90,8 +90,8 @@ void BatchRunner::forget(DecodeRun& run) {
   for (auto* list : {&runs_, &to_encode_, &to_prefill_, &decoding_, &ended_, &displaced_, &parked_}) {
     erase_value(*list, &run);
   }
-  if (prefill_pass_ && std::find(prefill_pass_->runs.begin(), prefill_pass_->runs.end(), &run) !=
-                           prefill_pass_->runs.end()) {
+  if (prefill_pass_ &&
+      std::find(prefill_pass_->runs.begin(), prefill_pass_->runs.end(), &run) != prefill_pass_->runs.end()) {
     prefill_pass_.reset();  // its pages will be others'; what the pass has computed counts for nobody yet
   }
   for (EncodeGroup& group : groups_) std::replace(group.runs.begin(), group.runs.end(), &run, (DecodeRun*)nullptr);

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "audio/energy_split.h"
-#include "engine/run_prompt.h"
 #include "base/stopwatch.h"
+#include "engine/run_prompt.h"
 #include "engine/stream_job.h"
 
 namespace qasr {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kConvs = 3;
 constexpr MatrixRole kRole = MatrixRole::kEncoder;
-constexpr std::size_t kSliceChunks = 2;      // of the stem in one go
+constexpr std::size_t kSliceChunks = 2;     // of the stem in one go
 constexpr std::int64_t kLeastTable = 1024;  // elements, so that tables of small passes keep their address
 
 }  // namespace

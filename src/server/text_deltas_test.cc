@@ -57,8 +57,9 @@ TEST(TextDeltas, WithdrawnTextGoesOnAtTheLastCommonWord) {
 // Whatever the engine shows, takes back and ends with: what is sent at a time is whole characters, and it joins.
 TEST(TextDeltas, CharactersAreNeverSplit) {
   std::mt19937 random(5);
-  const std::vector<std::string> parts = {"a", " b", "\xC3\xA9", "\xE4\xBD\xA0", "\xE4\xBD\xA1", " \xE3\x81\x82",
-                                          "\xF0\x9F\x98\x80", "\xF0\x9F\x98\x81", "."};
+  const std::vector<std::string> parts = {
+      "a", " b", "\xC3\xA9", "\xE4\xBD\xA0", "\xE4\xBD\xA1", " \xE3\x81\x82", "\xF0\x9F\x98\x80", "\xF0\x9F\x98\x81",
+      "."};
   const auto text = [&](std::size_t n) {
     std::string all;
     for (std::size_t k = 0; k < n; ++k) all += parts[random() % parts.size()];

@@ -227,9 +227,9 @@ TEST_F(SchedulerTest, RecordingsWaitForALiveSegment) {
                            }});
   for (std::uint32_t n = 0; n < 4; ++n) offline.push_segment(noise(2, n), 0);
   begun.wait();
-  Request live(engine, {.transcribe = endless(60),
-                        .priority = Priority::kLive,
-                        .on_text = [&](const TextUpdate&) { ++n_live; }});
+  Request live(engine, {.transcribe = endless(60), .priority = Priority::kLive, .on_text = [&](const TextUpdate&) {
+                          ++n_live;
+                        }});
   live.push_segment(noise(4, 3), 0);
   live.wait();
   EXPECT_GE(n_live, 40);
@@ -247,9 +247,8 @@ TEST_F(SchedulerTest, EndlessLiveWorkDoesNotStopRecordings) {
                         .max_waiting_segments = 100,
                         .on_segment = [&](std::size_t, const Segment&) { n_live_after += offline_done ? 1 : 0; }});
   for (std::uint32_t n = 0; n < 60; ++n) live.push_segment(noise(1, n), 0);
-  Request offline(engine, {.transcribe = endless(10), .on_segment = [&](std::size_t, const Segment&) {
-                             offline_done = true;
-                           }});
+  Request offline(engine,
+                  {.transcribe = endless(10), .on_segment = [&](std::size_t, const Segment&) { offline_done = true; }});
   offline.push_segment(noise(1, 1), 0);
   offline.wait();
   live.wait();

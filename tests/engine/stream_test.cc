@@ -212,7 +212,8 @@ TEST_F(StreamTest, ABurstOfTenMinutesIsTakenAsFastAsItCanBeTranscribed) {
   std::vector<float> samples(600 * kSampleRate);
   const std::vector<float> sentence = demo_sample("meeting_rms.wav");
   const std::vector<int> begins_s = {3, 100, 104, 350, 594};
-  for (const int begin_s : begins_s) std::copy(sentence.begin(), sentence.end(), samples.begin() + begin_s * kSampleRate);
+  for (const int begin_s : begins_s)
+    std::copy(sentence.begin(), sentence.end(), samples.begin() + begin_s * kSampleRate);
   Stream stream(engine_, {.max_buffered_s = kBuffered_s, .max_events = 8});
   EXPECT_EQ(stream.try_push(samples), static_cast<std::size_t>(kBuffered_s) * kSampleRate);
   std::atomic<bool> pushed = false;
