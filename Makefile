@@ -76,8 +76,8 @@ FUZZ_SECONDS ?= 600
 fuzz: ## readers of foreign files under libFuzzer, FUZZ_SECONDS each (needs clang)
 	cmake --preset fuzz $(launcher)
 	cmake --build build/fuzz -j $(JOBS) --target fuzz_safetensors fuzz_gguf fuzz_config fuzz_tokenizer \
-	  fuzz_multipart fuzz_realtime
-	for target in safetensors gguf config tokenizer multipart realtime; do \
+	  fuzz_words fuzz_multipart fuzz_parameters fuzz_realtime
+	for target in safetensors gguf config tokenizer words multipart parameters realtime; do \
 	  mkdir -p build/fuzz/found/$$target; \
 	  build/fuzz/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 -rss_limit_mb=2048 \
 	    -artifact_prefix=build/fuzz/ build/fuzz/found/$$target fuzz/corpus/$$target || exit 1; done

@@ -18,9 +18,9 @@ namespace fs = std::filesystem;
 constexpr int kCopies = 250;  // of each input
 
 constexpr std::pair<const char*, qasr::fuzz::Target> kTargets[] = {
-    {"safetensors", qasr::fuzz::safetensors}, {"gguf", qasr::fuzz::gguf},   {"config", qasr::fuzz::config},
-    {"tokenizer", qasr::fuzz::tokenizer},     {"words", qasr::fuzz::words}, {"multipart", qasr::fuzz::multipart},
-    {"realtime", qasr::fuzz::realtime}};
+    {"safetensors", qasr::fuzz::safetensors}, {"gguf", qasr::fuzz::gguf},        {"config", qasr::fuzz::config},
+    {"tokenizer", qasr::fuzz::tokenizer},     {"words", qasr::fuzz::words},      {"multipart", qasr::fuzz::multipart},
+    {"parameters", qasr::fuzz::parameters},   {"realtime", qasr::fuzz::realtime}};
 
 std::string read_file(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary);

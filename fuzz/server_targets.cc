@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,6 +10,7 @@
 
 #include "qasr/error.h"
 #include "server/api_error.h"
+#include "server/api_keys.h"
 #include "server/form.h"
 #include "server/realtime/realtime_session.h"
 #include "server/transcription_params.h"
@@ -69,6 +71,47 @@ void multipart(std::span<const std::byte> bytes) {
   } catch (const ApiError&) {
   } catch (const Error&) {
   }
+}
+
+void parameters(std::span<const std::byte> bytes) {
+  std::string_view rest = text_of(bytes);
+  const auto next_line = [&] {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    return line;
+  };
+  RequestHead head{.method = "POST"};
+  const std::string_view target = next_line();
+  const std::size_t question = std::min(target.find('?'), target.size());
+  head.path = percent_decode(target.substr(0, question)).value_or("");
+  head.query = target.substr(std::min(target.size(), question + 1));
+  for (const char* name : {"Content-Type", "Authorization", "Sec-WebSocket-Protocol"}) {
+    head.headers.push_back({name, std::string(next_line())});
+  }
+  head.parameter("model");
+  bearer_token(head.header("authorization"));
+  parse_subprotocols(head.header("sec-websocket-protocol"));
+  if (const auto boundary = MultipartParser::boundary_of(head.header("content-type"))) {
+    if (boundary->empty() || boundary->size() > 70) throw std::logic_error("a boundary that RFC 2046 does not allow");
+  }
+  std::vector<FormField> fields;
+  while (!rest.empty()) {
+    const std::string_view line = next_line();
+    const std::size_t equals = std::min(line.find('='), line.size());
+    fields.push_back(
+        {std::string(line.substr(0, equals)), std::string(line.substr(std::min(line.size(), equals + 1)))});
+  }
+  std::string head_text;
+  try {
+    parse_transcription_params(fields);
+  } catch (const ApiError& error) {  // what the client is told, with whatever it sent in it
+    Response response = error_response(error);
+    response.headers.push_back({"x-echo", error.param()});
+    head_text = response_head(response, response.body.size(), true);
+  }
+  // No part of what was sent ends a header: every line is one that the server wrote.
+  const std::size_t end = head_text.find("\r\n\r\n");
+  if (end != std::string::npos && end + 4 != head_text.size()) throw std::logic_error("a header was split");
 }
 
 void realtime(std::span<const std::byte> bytes) {

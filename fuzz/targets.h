@@ -19,6 +19,8 @@ void tokenizer(std::span<const std::byte> bytes);
 void words(std::span<const std::byte> bytes);
 
 void multipart(std::span<const std::byte> bytes);  ///< body of a form, in pieces; then its fields as parameters
-void realtime(std::span<const std::byte> bytes);   ///< messages of a Realtime client, separated by line feeds
+/// Lines: a target with a query, a Content-Type, an Authorization, subprotocols, then fields name=value of a form.
+void parameters(std::span<const std::byte> bytes);
+void realtime(std::span<const std::byte> bytes);  ///< messages of a Realtime client, separated by line feeds
 
 }  // namespace qasr::fuzz

@@ -80,7 +80,10 @@ std::string report_json(const StreamBenchReport& report) {
                                        {"preprocessing_ms", report.timings.preprocessing_ms},
                                        {"audio_encoding_ms", report.timings.audio_encoding_ms},
                                        {"prefill_ms", report.timings.prefill_ms},
-                                       {"text_generation_ms", report.timings.text_generation_ms}};
+                                       {"text_generation_ms", report.timings.text_generation_ms},
+                                       {"encoded_rows_per_s", report.encoded_rows_per_s},
+                                       {"prefilled_rows_per_s", report.prefilled_rows_per_s},
+                                       {"decoded_tokens_per_s", report.decoded_tokens_per_s}};
   return json.dump(2) + "\n";
 }
 
@@ -122,6 +125,9 @@ std::string report_table(const StreamBenchReport& report) {
     table += row("end behind the audio  ", "%8.2f s", report.tail_s);
   }
   table += row("compute per audio s   ", "%8.3f s", report.compute_per_audio_s);
+  table += row("  encoder rows        ", "%8.1f", report.encoded_rows_per_s);
+  table += row("  prefill rows        ", "%8.1f", report.prefilled_rows_per_s);
+  table += row("  decoded tokens      ", "%8.2f", report.decoded_tokens_per_s);
   table += row("  first minute        ", "%8.3f s", report.first_minute_per_audio_s);
   table += row("  last minute         ", "%8.3f s", report.last_minute_per_audio_s);
   table += row("memory, early         ", "%8.1f MB", report.early_rss_mb);

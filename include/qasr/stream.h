@@ -136,6 +136,10 @@ struct StreamProgress {
   std::size_t n_steps = 0;   ///< hypotheses that were computed
   std::size_t n_segments = 0;
   Timings timings;  ///< compute of all steps
+  // What the steps computed, and did not take over from the step before.
+  std::size_t n_encoded_rows = 0;    ///< audio tokens that went through the encoder
+  std::size_t n_prefilled_rows = 0;  ///< rows of prompt, committed text and hypothesis to verify
+  std::size_t n_decoded_tokens = 0;  ///< tokens that took a decode step each
 };
 
 /// A handle. Its functions may be called from any thread. Destroying it cancels what has not ended.

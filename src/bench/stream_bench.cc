@@ -154,6 +154,10 @@ void MeasuredStream::add_to(StreamBenchReport& report, std::vector<double>& firs
   report.n_steps += progress.n_steps;
   report.n_segments += progress.n_segments;
   report.timings += progress.timings;
+  const double all_s = report.n_streams * report.audio_s;
+  report.encoded_rows_per_s += static_cast<double>(progress.n_encoded_rows) / all_s;
+  report.prefilled_rows_per_s += static_cast<double>(progress.n_prefilled_rows) / all_s;
+  report.decoded_tokens_per_s += static_cast<double>(progress.n_decoded_tokens) / all_s;
   if (first_s_ >= 0) first.push_back(first_s_);
   const auto pairs = equal_words(speaker_.words(), heard_);
   report.n_words += speaker_.words().size();

@@ -50,6 +50,7 @@ struct StreamBenchReport {
   double tail_s = 0;                         ///< from the last sample to the end of the last stream
   double early_rss_mb = 0, late_rss_mb = 0;  ///< resident after two minutes (or a quarter) and at the end
   Timings timings;
+  double encoded_rows_per_s = 0, prefilled_rows_per_s = 0, decoded_tokens_per_s = 0;  ///< of audio
 };
 
 /// @throws Error  what a stream fails with

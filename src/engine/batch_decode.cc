@@ -1,9 +1,10 @@
 // Decode steps of all runs that are ready, hop 9 of the walk.
 #include <algorithm>
+#include <iterator>
 
+#include "base/stopwatch.h"
 #include "engine/attempt.h"
 #include "engine/batch_runner.h"
-#include "base/stopwatch.h"
 
 namespace qasr {
 namespace {
@@ -14,17 +15,26 @@ constexpr int kBurstSteps = 64, kLeastBurstSteps = 8;
 
 }  // namespace
 
+std::vector<DecodeRun*> BatchRunner::ready(Priority least) const {
+  std::vector<DecodeRun*> runs;
+  std::copy_if(decoding_.begin(), decoding_.end(), std::back_inserter(runs),
+               [&](const DecodeRun* run) { return run->priority >= least; });
+  return runs;
+}
+
 // Pages for n_steps more ids of every run that decodes, or for one; takes them from the youngest if need be. Returns
 // the number of steps there is room for; 0: no run is left.
-int BatchRunner::make_room_for_steps(int n_steps) {
-  while (!decoding_.empty()) {
+int BatchRunner::make_room_for_steps(int n_steps, Priority least) {
+  for (;;) {
+    const std::vector<DecodeRun*> runs = ready(least);
+    if (runs.empty()) return 0;
     int missing = 0;
-    for (const DecodeRun* run : decoding_) {
+    for (const DecodeRun* run : runs) {
       missing += std::max(
           0, KvPool::pages_for(run->sequence->length() + n_steps) - static_cast<int>(run->sequence->pages().size()));
     }
     if (make_free(missing)) {
-      for (DecodeRun* run : decoding_) run->sequence->reserve(run->sequence->length() + n_steps);
+      for (DecodeRun* run : runs) run->sequence->reserve(run->sequence->length() + n_steps);
       return n_steps;
     }
     if (n_steps > 1) {
@@ -47,28 +57,28 @@ int BatchRunner::make_room_for_steps(int n_steps) {
     displace(*victim);
     displaced_.push_back(victim);
   }
-  return 0;
 }
 
-void BatchRunner::decode(const std::atomic<bool>& has_changed) {
-  if (decoding_.empty()) return;
+void BatchRunner::decode(Priority least, const std::atomic<bool>& has_changed) {
   const int ahead = model_.decoder().run_ahead_steps();
   int n_steps = ahead == 0 ? 1 : has_preparation() ? ahead + 1 : kBurstSteps;
-  for (const DecodeRun* run : decoding_) {
+  for (const DecodeRun* run : ready(least)) {
     n_steps = std::min(n_steps, run->max_tokens - static_cast<int>(run->ids.size()));
   }
-  n_steps = make_room_for_steps(std::max(1, n_steps));
+  n_steps = make_room_for_steps(std::max(1, n_steps), least);
   if (n_steps == 0) return;
-  const auto error = attempt("decoding", [&] { run_steps(n_steps, has_changed); });
+  const std::vector<DecodeRun*> runs = ready(least);
+  const auto error = attempt("decoding", [&] { run_steps(runs, n_steps, has_changed); });
   if (!error) return;
   decode_workspace_.reads.reset();  // steps under way are not read
-  for (DecodeRun* run : std::vector<DecodeRun*>(decoding_)) end_run(*run, RunEnd::kFailed, &*error);
+  for (DecodeRun* run : runs) {
+    if (run->end == RunEnd::kNone) end_run(*run, RunEnd::kFailed, &*error);
+  }
 }
 
-void BatchRunner::run_steps(int n_steps, const std::atomic<bool>& has_changed) {
+void BatchRunner::run_steps(std::span<DecodeRun* const> runs, int n_steps, const std::atomic<bool>& has_changed) {
   const Stopwatch stopwatch;
   const TextDecoder& decoder = model_.decoder();
-  const std::vector<DecodeRun*> runs = decoding_;
   std::vector<KvSequence*> sequences;
   std::vector<std::int32_t> ids;
   std::vector<float> log_probs(runs.size());
@@ -102,6 +112,7 @@ void BatchRunner::run_steps(int n_steps, const std::atomic<bool>& has_changed) {
       DecodeRun& run = *runs[row];
       if (run.end != RunEnd::kNone) continue;  // its later steps were under way already
       run.chooser.advance();
+      ++run.n_decode_steps;
       accept(run, ids[row], log_probs[row]);
       any_ended = any_ended || run.end != RunEnd::kNone;
     }

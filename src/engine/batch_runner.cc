@@ -90,6 +90,10 @@ void BatchRunner::forget(DecodeRun& run) {
   for (auto* list : {&runs_, &to_encode_, &to_prefill_, &decoding_, &ended_, &displaced_, &parked_}) {
     erase_value(*list, &run);
   }
+  if (prefill_pass_ &&
+      std::find(prefill_pass_->runs.begin(), prefill_pass_->runs.end(), &run) != prefill_pass_->runs.end()) {
+    prefill_pass_.reset();  // its pages will be others'; what the pass has computed counts for nobody yet
+  }
   for (EncodeGroup& group : groups_) std::replace(group.runs.begin(), group.runs.end(), &run, (DecodeRun*)nullptr);
   run.sequence.reset();
 }
@@ -123,8 +127,8 @@ DecodeRun* BatchRunner::displace_below(Priority priority) {
 std::vector<DecodeRun*> BatchRunner::take_displaced() { return std::exchange(displaced_, {}); }
 std::vector<DecodeRun*> BatchRunner::take_ended() { return std::exchange(ended_, {}); }
 
-bool BatchRunner::has_live() const {
-  return std::any_of(runs_.begin(), runs_.end(), [](const DecodeRun* run) { return run->priority == Priority::kLive; });
+bool BatchRunner::has(Priority priority) const {
+  return std::any_of(runs_.begin(), runs_.end(), [&](const DecodeRun* run) { return run->priority == priority; });
 }
 
 void BatchRunner::end_run(DecodeRun& run, RunEnd end, const Error* error) {

@@ -57,14 +57,22 @@ class BatchRunner {
   std::size_t n_runs() const { return runs_.size(); }
   /// What the batch and the pool hold, and how much was decoded.
   EngineLoad load() const;
-  bool has_live() const;
+  /// Runs of this priority are in.
+  bool has(Priority priority) const;
   /// Encoder or prompt rows are waiting.
   bool has_preparation() const { return !to_encode_.empty() || !groups_.empty() || !to_prefill_.empty(); }
+  bool has_preparation(Priority priority) const;
+  /// The backend computes several steps while the host does something else: then steps are for all.
+  bool runs_ahead() const { return backend_.run_ahead_steps() > 0; }
 
-  /// Computes one piece of preparation, live runs first: rows_per_piece rows or a window.
-  void prepare();
-  /// A decode step of all runs that are ready; where the backend runs ahead, several, fewer once `has_changed`.
-  void decode(const std::atomic<bool>& has_changed);
+  /// Live runs may come at any moment: offline pieces are small, and computed in slices of some milliseconds each.
+  void expect_live(bool expected) { expects_live_ = expected; }
+  /// Computes one piece of preparation of runs of this priority: rows_per_piece rows or a window. Of an offline piece
+  /// perhaps a slice: the next call goes on with it.
+  void prepare(Priority priority);
+  /// A decode step of all runs that are ready and have this priority at least; where the backend runs ahead, several,
+  /// fewer once `has_changed`.
+  void decode(Priority least, const std::atomic<bool>& has_changed);
 
   /// Runs that have ended (RunEnd). Their pages stay theirs until release() or restart().
   std::vector<DecodeRun*> take_ended();
@@ -81,29 +89,51 @@ class BatchRunner {
     std::vector<std::size_t> window_run;  // [windows] index into runs
     std::size_t next_window = 0;
     std::int64_t next_row = 0;
+    std::optional<AudioEncoder::Pass> pass;  // over the windows from next_window on
+    double pass_ms = 0;
     std::shared_ptr<DeviceTensor> audio;
-    bool is_live = false;
+    Priority priority = Priority::kOffline;
+  };
+
+  // Rows of offline prompts that are being computed.
+  struct PrefillPass {
+    std::vector<DecodeRun*> runs;
+    std::vector<std::vector<std::int32_t>> ids;  // [runs]
+    TextDecoder::ExtendPass pass;
+    double ms = 0;
   };
 
   void make_pool(std::int64_t least_positions);
   bool make_free(int n_pages);
-  std::int64_t piece_rows() const { return has_live() ? limits_.live_rows_per_piece : limits_.rows_per_piece; }
+  std::int64_t piece_rows() const {
+    return expects_live_ || has(Priority::kLive) ? limits_.live_rows_per_piece : limits_.rows_per_piece;
+  }
   void displace(DecodeRun& run);
   void forget(DecodeRun& run);
 
-  void start_group();
+  EncodeGroup* find_group(Priority priority);
+  EncodeGroup& start_group(Priority priority);
   void compute_features(EncodeGroup& group);
   void encode_piece(EncodeGroup& group);
+  bool encode_pass(EncodeGroup& group);
   void encode_live_piece(EncodeGroup& group);
   void finish_group(EncodeGroup& group);
   void fail_group(EncodeGroup& group, const Error& error);
-  void prefill_piece();
+  void prefill_piece(Priority priority);
+  void begin_prefill(std::span<DecodeRun* const> runs, std::span<const std::size_t> n_rows);
+  bool continue_prefill();
+  bool slices(Priority priority) const;
+  EncoderWorkspace& encoder_workspace(Priority priority);
+  DecoderWorkspace& prefill_workspace(Priority priority);
+  void to_decoding(std::span<DecodeRun* const> runs);
+  PrefillInput prefill_input(DecodeRun& run, std::size_t n_rows, std::vector<std::int32_t>& ids) const;
   bool begin_sequence(DecodeRun& run);
   void extend(std::span<DecodeRun* const> runs, std::span<const std::size_t> n_rows);
   void accept_draft(DecodeRun& run, std::span<const std::int32_t> next_ids, std::span<const float> log_probs);
 
-  int make_room_for_steps(int n_steps);
-  void run_steps(int n_steps, const std::atomic<bool>& has_changed);
+  std::vector<DecodeRun*> ready(Priority least) const;
+  int make_room_for_steps(int n_steps, Priority least);
+  void run_steps(std::span<DecodeRun* const> runs, int n_steps, const std::atomic<bool>& has_changed);
   void accept(DecodeRun& run, std::int32_t id, float log_prob);
   void end_run(DecodeRun& run, RunEnd end, const Error* error = nullptr);
 
@@ -114,15 +144,18 @@ class BatchRunner {
   std::unique_ptr<KvPool> pool_;
   std::unique_ptr<PrefixCache> prefixes_;
 
-  EncoderWorkspace encoder_workspace_;
-  DecoderWorkspace prefill_workspace_, decode_workspace_;
+  // Live passes have their own: they come between the slices of offline ones.
+  EncoderWorkspace encoder_workspace_, live_encoder_workspace_;
+  DecoderWorkspace prefill_workspace_, live_prefill_workspace_, decode_workspace_;
 
   std::vector<DecodeRun*> runs_;  // all that are admitted, oldest first
   std::vector<DecodeRun*> to_encode_, to_prefill_, decoding_, ended_, displaced_;
   std::vector<DecodeRun*> parked_;  // not in runs_; the one parked longest ago first
   std::list<EncodeGroup> groups_;
+  std::optional<PrefillPass> prefill_pass_;
   std::vector<std::unique_ptr<FrontEndWorkspace>> spare_front_ends_;
   std::uint64_t n_decode_steps_ = 0, n_decode_rows_ = 0;
+  bool expects_live_ = false;
 };
 
 }  // namespace qasr

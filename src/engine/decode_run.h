@@ -66,6 +66,8 @@ struct DecodeRun {
   std::size_t scripted_tokens = 0;
   static constexpr std::size_t kUnsureTokens = 2;
   std::size_t n_foreseen = 0;  // tokens of the draft that were right
+  // Rows that were computed for it, and decode steps it took part in.
+  std::size_t n_encoded_rows = 0, n_prefilled_rows = 0, n_decode_steps = 0;
 
   // ---- state, kept by BatchRunner
   std::shared_ptr<const DeviceTensor> audio;  // rows of the encoder, perhaps of other runs as well; null: not encoded

@@ -36,6 +36,14 @@ std::int64_t LiveAudio::first_row(std::size_t window) const {
   return static_cast<std::int64_t>(window * chunks_per_window_) * rows_per_chunk_;
 }
 
+// The last frame sees half a window of samples behind its middle.
+std::uint64_t LiveAudio::samples_of_chunks(std::uint64_t n_chunks) const {
+  const LogMelConfig& config = model_.log_mel().config();
+  const auto hop = static_cast<std::uint64_t>(config.hop_samples);
+  const auto behind = static_cast<std::uint64_t>(std::max(0, config.window_samples / 2 - config.hop_samples));
+  return n_chunks * static_cast<std::uint64_t>(chunk_frames_) * hop + std::min(behind, hop - 1);
+}
+
 void LiveAudio::begin(std::span<const float> samples, std::size_t n_padding, ShortClipPadding padding) {
   padding_ = padding;
   update_logs(samples, n_padding);
@@ -126,7 +134,7 @@ void LiveAudio::fill_features(std::size_t first_chunk, std::size_t end_chunk) {
   LogMel::clamp_and_scale(features_.values, floor_);
 }
 
-bool LiveAudio::encode_next(EncoderWorkspace& workspace) {
+bool LiveAudio::encode_next(EncoderWorkspace& workspace, std::size_t& n_rows) {
   while (next_window_ < windows_.size() && windows_[next_window_].is_encoded) ++next_window_;
   if (next_window_ == windows_.size()) return true;
   const std::size_t window = next_window_++;
@@ -148,6 +156,7 @@ bool LiveAudio::encode_next(EncoderWorkspace& workspace) {
   while (first_chunk + n_known < end_chunk && chunks_[first_chunk + n_known].has_stem) ++n_known;
   model_.encoder().encode_growing_window(cut.front(), n_known, stem_, workspace,
                                          rows_->view().slice_rows(first_row(window), cut.front().n_tokens));
+  n_rows += static_cast<std::size_t>(cut.front().n_tokens);
   for (std::size_t c = first_chunk; c < end_chunk; ++c) {
     chunks_[c].has_stem = is_complete(c);
     chunks_[c].floor = floor_;

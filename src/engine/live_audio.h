@@ -37,8 +37,12 @@ class LiveAudio {
   /// Rows that stayed the same since the last step: what was computed from them is still right. Never more than
   /// n_stable_rows() of the last step.
   std::int64_t n_kept_rows() const { return n_kept_rows_; }
-  /// Encodes one window. True when all rows of the step are there.
-  bool encode_next(EncoderWorkspace& workspace);
+  /// Encodes one window and adds its rows to n_rows. True when all rows of the step are there.
+  bool encode_next(EncoderWorkspace& workspace, std::size_t& n_rows);
+
+  /// Samples of a recording whose first n_chunks chunks are complete and that has no frame beyond them.
+  std::uint64_t samples_of_chunks(std::uint64_t n_chunks) const;
+  std::size_t chunks_per_window() const { return chunks_per_window_; }
 
   int n_frames() const { return n_frames_; }
   /// [n_audio_tokens of the step, ...] f32; more rows than the step has

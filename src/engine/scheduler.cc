@@ -5,6 +5,7 @@
 #include <string>
 #include <system_error>
 
+#include "base/stopwatch.h"
 #include "engine/attempt.h"
 #include "engine/word_times.h"
 
@@ -184,12 +185,14 @@ void Scheduler::admit() {
   // Live segments may exceed the batch: they are short and somebody waits.
   while (runner_.n_runs() + queue_.size() < 2 * max_batch && begin_next(Priority::kLive)) {
   }
+  // However many there are, one segment of a recording has a place.
+  const auto has_offline_place = [&] { return runner_.n_runs() < max_batch || !runner_.has(Priority::kOffline); };
   for (;;) {
-    if (queue_.empty() && (runner_.n_runs() >= max_batch || !begin_next(Priority::kOffline))) return;
+    if (queue_.empty() && (!has_offline_place() || !begin_next(Priority::kOffline))) return;
     if (queue_.empty()) continue;  // a segment without audio, or too long after all
     DecodeRun& run = *queue_.front();
-    const std::size_t limit = run.priority == Priority::kLive ? 2 * max_batch : max_batch;
-    if (runner_.n_runs() >= limit) return;
+    const bool has_place = run.priority == Priority::kLive ? runner_.n_runs() < 2 * max_batch : has_offline_place();
+    if (!has_place) return;
     try {
       if (runner_.admit(run)) {
         queue_.erase(queue_.begin());
@@ -206,16 +209,51 @@ void Scheduler::admit() {
   }
 }
 
-// While somebody is live: one piece of preparation, one step. Otherwise the batch is filled first, which makes steps
-// cheaper for all.
 void Scheduler::compute() {
-  if (runner_.has_preparation()) {
-    runner_.prepare();
-    if (runner_.has_preparation() && !runner_.has_live()) return;
+  const bool any_live = runner_.has(Priority::kLive);
+  if (any_live || !streams_.empty()) note_live(any_live);
+  runner_.expect_live(is_live_expected());
+  const Stopwatch stopwatch;
+  if (!any_live) {
+    compute_offline();
+    turns_.reset();
+  } else if (runner_.runs_ahead()) {
+    compute_together();
+  } else if (runner_.has(Priority::kOffline) && turns_.is_offline_turn()) {
+    compute_offline();
+    turns_.add_offline(stopwatch.ms());
+  } else {
+    runner_.prepare(Priority::kLive);
+    runner_.decode(Priority::kLive, has_changed_);
+    turns_.add_live(stopwatch.ms());
   }
-  runner_.decode(has_changed_);
   for (DecodeRun* run : runner_.take_displaced()) enqueue(*run);
 }
+
+// One piece of preparation or one step: the batch is filled first, which makes steps cheaper for all.
+void Scheduler::compute_offline() {
+  runner_.prepare(Priority::kOffline);
+  if (!runner_.has_preparation(Priority::kOffline)) runner_.decode(Priority::kOffline, has_changed_);
+}
+
+// On a device where a batch costs hardly more than a live run alone: a piece and a step for all.
+void Scheduler::compute_together() {
+  const bool live = runner_.has_preparation(Priority::kLive);
+  runner_.prepare(live ? Priority::kLive : Priority::kOffline);
+  runner_.decode(Priority::kOffline, has_changed_);
+}
+
+// Audio of a live stream, or a live segment, has come.
+void Scheduler::note_live(bool any_live) {
+  std::uint64_t n_heard = 0;
+  for (const auto& stream : streams_) n_heard += stream->n_received();
+  if (!any_live && n_heard == n_heard_live_) return;
+  n_heard_live_ = n_heard;
+  last_live_ = Clock::now();
+}
+
+// Somebody spoke in the last seconds: the next step may come at any moment.
+bool Scheduler::is_live_expected() const { return last_live_ && Clock::now() - *last_live_ < std::chrono::seconds(3); }
 
 // A device that is lost stays so: the group sends requests elsewhere.
 void Scheduler::note_error(const Error& error) {

@@ -11,8 +11,10 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
@@ -20,6 +22,7 @@
 #include "backend/backend.h"
 #include "base/mutex.h"
 #include "engine/batch_runner.h"
+#include "engine/live_turns.h"
 #include "engine/request_state.h"
 #include "engine/scheduler_group.h"
 #include "engine/segment_job.h"
@@ -65,6 +68,7 @@ class Scheduler final : public RequestObserver {
   std::uint64_t n_served() const { return n_served_; }
 
  private:
+  using Clock = std::chrono::steady_clock;
   using Requests = std::vector<std::shared_ptr<RequestState>>;
 
   void start_thread() QASR_REQUIRES(mutex_);
@@ -76,6 +80,10 @@ class Scheduler final : public RequestObserver {
   bool begin_next(Priority priority);
   void enqueue(DecodeRun& run);
   void compute();
+  void compute_offline();
+  void compute_together();
+  void note_live(bool any_live);
+  bool is_live_expected() const;
   void handle_ended_runs();
   void deliver(std::span<const std::unique_ptr<SegmentJob>> done);
   void drop_ended_streams();
@@ -95,6 +103,10 @@ class Scheduler final : public RequestObserver {
   std::vector<std::unique_ptr<SegmentJob>> jobs_;    // segments under way
   std::vector<std::unique_ptr<StreamJob>> streams_;  // all that have not ended
   std::vector<DecodeRun*> queue_;                    // their runs that wait for pages: live first, then the older
+
+  LiveTurns turns_;
+  std::uint64_t n_heard_live_ = 0;              // samples of all streams, when last_live_ was set
+  std::optional<Clock::time_point> last_live_;  // when live audio came last
 
   std::atomic<std::thread::id> thread_id_{};
   std::atomic<std::uint64_t> n_served_{0};

@@ -40,7 +40,7 @@ void Scheduler::begin_steps() {
     DecodeRun* run = nullptr;
     const auto error = attempt("stream", [&] { run = job.next_step(runner_, n_served_ + 1); });
     if (error) job.state().fail(*error);
-    if (job.state().has_ended()) has_changed_ = true;
+    if (job.state().has_ended() || job.has_more()) has_changed_ = true;
     if (run == nullptr) continue;
     ++n_served_;
     enqueue(*run);

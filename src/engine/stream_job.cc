@@ -13,9 +13,11 @@ namespace {
 constexpr double kBehind_s = 2;       // of waiting audio: steps are left out
 constexpr double kIdleTake_s = 0.1;   // while no segment is open
 constexpr double kTake_s = 1;         // of input that is looked at in one go
+constexpr double kListen_s = 2;       // of input at a time: other streams wait meanwhile
 constexpr double kLongestWait_s = 4;  // for a step, whatever the last one cost
 constexpr std::uint64_t kLeastStepSamples = kSampleRate / 2;
-constexpr std::uint64_t kQuietSamples = kSampleRate * 3 / 10;    // after which nothing new is heard
+constexpr std::uint64_t kQuietSamples = kSampleRate * 3 / 10;    // after which nothing new is heard; see kPad of
+                                                                 // LiveSegmenter: where a segment ends in a pause
 constexpr std::uint64_t kHeardSamples = kSampleRate * 24 / 100;  // behind speech that a step must have heard
 
 }  // namespace
@@ -47,6 +49,8 @@ DecodeRun* StreamJob::next_step(BatchRunner& runner, std::uint64_t order) {
   if (is_busy_) return nullptr;
   order_ = order;
   const Stopwatch stopwatch;
+  double heard_s = 0;
+  has_more_ = false;
   const auto find_step = [&]() -> DecodeRun* {
     for (;;) {
       LiveMark mark;
@@ -63,14 +67,17 @@ DecodeRun* StreamJob::next_step(BatchRunner& runner, std::uint64_t order) {
       if (state_->buffered_s() <= kBehind_s) {
         if (DecodeRun* run = partial_step()) return run;
       }
+      has_more_ = heard_s >= kListen_s;
+      if (has_more_) return nullptr;
       std::optional<StreamInput> input = state_->take(samples_to_take());
       if (!input) return nullptr;
+      heard_s += static_cast<double>(input->samples.size()) / state_->settings().sample_rate;
       on_input(*input, runner);
     }
   };
   DecodeRun* run = find_step();
   listening_ms_ += stopwatch.ms();
-  if (run == nullptr) state_->set_idle();
+  if (run == nullptr && !has_more_) state_->set_idle();
   if (segment_ == nullptr) state_->set_transcribed(static_cast<double>(segmenter_->position()) / kSampleRate);
   return run;
 }
@@ -78,7 +85,7 @@ DecodeRun* StreamJob::next_step(BatchRunner& runner, std::uint64_t order) {
 // Up to where the next step is due.
 std::size_t StreamJob::samples_to_take() const {
   const double rate = state_->settings().sample_rate;
-  const std::uint64_t due = segment_ == nullptr ? 0 : segment_->heard_end + step_samples();
+  const std::uint64_t due = segment_ == nullptr ? 0 : due_end();
   const double left_s = due > n_received_ ? static_cast<double>(due - n_received_) / kSampleRate : 0;
   return static_cast<std::size_t>(std::ceil((left_s > 0 ? std::min(left_s, kTake_s) : kIdleTake_s) * rate));
 }
@@ -122,7 +129,7 @@ void StreamJob::trim_buffer() {
 
 void StreamJob::open_segment(std::uint64_t first_sample) {
   segment_ = std::make_unique<OpenSegment>(backend_, model_, state_->settings());
-  segment_->begin = segment_->heard_end = first_sample;
+  segment_->begin = segment_->heard_end = segment_->stepped_at = first_sample;
   segment_->system_text = state_->settings().request.system_text;
   const std::string said = text_.tail(state_->settings().carry_context_bytes);
   if (!said.empty()) segment_->system_text += (segment_->system_text.empty() ? "" : "\n") + said;
@@ -147,17 +154,17 @@ DecodeRun* StreamJob::on_mark(const LiveMark& mark, BatchRunner& runner) {
       open_segment(mark.sample);
       return nullptr;
     case LiveMark::Kind::kDrop:
-      if (segment_ != nullptr && text_.has_committed_text()) return begin_step(mark.sample, Goal::kFinal);
+      if (segment_ != nullptr && text_.has_committed_text()) return final_step(mark.sample, runner);
       drop_segment(runner);
       return nullptr;
     case LiveMark::Kind::kClose:
       if (segment_ == nullptr) return nullptr;
-      return begin_step(mark.sample, Goal::kFinal);
+      return final_step(mark.sample, runner);
     case LiveMark::Kind::kEndpoint: {
       speech_end_ = mark.sample;
       const bool commits = state_->settings().commit.policy == CommitPolicy::kAgreement && segment_ != nullptr;
       if (commits && segment_->heard_end < mark.sample + kHeardSamples) {
-        return begin_step(segmenter_->position(), Goal::kPause);
+        return begin_step(std::min(segmenter_->position(), mark.sample + kQuietSamples), Goal::kPause);
       }
       if (commits) {
         goal_ = Goal::kPause;
@@ -179,22 +186,45 @@ std::uint64_t StreamJob::step_samples() const {
   return std::max<std::uint64_t>(settings.chunk_samples, static_cast<std::uint64_t>(paid_for_s * kSampleRate));
 }
 
-// Enough new audio, and something in it.
+// Where steps are rarer than they should be, they end with complete chunks of the encoder, so many that its windows are
+// whole multiples: what would be an open window of another length is complete and is computed once. 0: no such grid.
+std::uint64_t StreamJob::grid_samples() const {
+  const std::uint64_t step = step_samples();
+  if (step <= state_->settings().chunk_samples) return 0;
+  const LiveAudio& audio = segment_->audio;
+  std::size_t n_chunks = 1;
+  while (n_chunks < audio.chunks_per_window() && audio.samples_of_chunks(n_chunks) < step) n_chunks *= 2;
+  if (audio.chunks_per_window() % n_chunks != 0) return 0;
+  return audio.samples_of_chunks(n_chunks + 1) - audio.samples_of_chunks(1);
+}
+
+// Where the next step is to end: one step behind the last one, or on the grid if that is near.
+std::uint64_t StreamJob::due_end() const {
+  const std::uint64_t step = step_samples(), due = segment_->stepped_at + step, grid = grid_samples();
+  if (grid == 0) return due;
+  const std::uint64_t origin = segment_->begin + segment_->audio.samples_of_chunks(0);
+  const std::uint64_t aligned = origin + (due - std::min(due, origin) + grid / 2) / grid * grid;
+  return std::max(aligned, due) - std::min(aligned, due) <= step / 4 ? aligned : due;
+}
+
+// Enough new audio, and something in it. In a pause the step ends where the segment would.
 DecodeRun* StreamJob::partial_step() {
   if (segment_ == nullptr || !state_->has_room()) return nullptr;
-  const std::uint64_t end = segmenter_->position();
-  if (end < segment_->heard_end + step_samples() || end < segment_->begin + kLeastStepSamples) return nullptr;
-  const std::uint64_t active_end = segmenter_->active_end();
-  const bool is_quiet = state_->settings().segmentation.voice_activity && end >= active_end + kQuietSamples;
-  if (is_quiet && segment_->heard_end >= active_end + kHeardSamples) return nullptr;
-  return begin_step(end, Goal::kPartial);
+  const std::uint64_t position = segmenter_->position(), due = due_end();
+  if (position < due || position < segment_->begin + kLeastStepSamples) return nullptr;
+  const std::uint64_t quiet_from = segmenter_->active_end() + kQuietSamples;
+  if (state_->settings().segmentation.voice_activity && position >= quiet_from) {
+    if (segment_->heard_end >= segmenter_->active_end() + kHeardSamples) return nullptr;
+    return begin_step(std::max(quiet_from, segment_->begin + kLeastStepSamples), Goal::kPartial);
+  }
+  return begin_step(position < due + kSampleRate / 10 ? due : position, Goal::kPartial);
 }
 
 DecodeRun* StreamJob::flush_step(BatchRunner& runner) {
   LiveMark mark;
   if (segment_ == nullptr && segmenter_->open_rest(mark)) open_segment(mark.sample);
   if (segment_ != nullptr) {
-    if (DecodeRun* run = begin_step(n_received_, Goal::kFinal)) return run;
+    if (DecodeRun* run = final_step(n_received_, runner)) return run;
     drop_segment(runner);
   }
   const StreamInput::Kind kind = *std::exchange(flush_, std::nullopt);

@@ -49,6 +49,10 @@ class StreamJob {
   void end_step(BatchRunner& runner);
   /// Lets go of everything in the runner.
   void release(BatchRunner& runner);
+  /// The last next_step() did not look at all of a long input, so that others have their turn.
+  bool has_more() const { return has_more_; }
+  /// Samples that were taken, at 16 kHz.
+  std::uint64_t n_received() const { return n_received_; }
   /// The run of the step under way; null if there is none.
   DecodeRun* active_run() const { return is_busy_ ? segment_->run.get() : nullptr; }
 
@@ -57,11 +61,13 @@ class StreamJob {
   struct OpenSegment {
     OpenSegment(Backend& backend, const Model& model, const StreamSettings& settings);
     std::uint64_t begin = 0, heard_end = 0;  // samples of the stream
+    std::uint64_t stepped_at = 0;            // what had come when the last step began: in a pause, more than it heard
     std::string system_text;
     LiveAudio audio;
     std::unique_ptr<DecodeRun> run;
     CommitTracker tracker;
     LiveAnswer answer;
+    bool is_answered = false;  // `answer` is that of the samples up to heard_end
     Timings timings;
   };
 
@@ -69,6 +75,8 @@ class StreamJob {
   void on_input(StreamInput& input, BatchRunner& runner);
   DecodeRun* partial_step();
   std::uint64_t step_samples() const;
+  std::uint64_t due_end() const;
+  std::uint64_t grid_samples() const;
   std::size_t samples_to_take() const;
   DecodeRun* flush_step(BatchRunner& runner);
   void listen(std::span<const float> samples);
@@ -76,6 +84,7 @@ class StreamJob {
   void trim_buffer();
   void open_segment(std::uint64_t first_sample);
   void drop_segment(BatchRunner& runner);
+  DecodeRun* final_step(std::uint64_t end, BatchRunner& runner);
   DecodeRun* begin_step(std::uint64_t end, Goal goal);
   void fill_run(std::span<const float> samples, double duration_s);
   void take_answer();
@@ -97,7 +106,7 @@ class StreamJob {
   std::unique_ptr<OpenSegment> segment_;
   LiveText text_;
   Goal goal_ = Goal::kPartial;
-  bool is_busy_ = false;
+  bool is_busy_ = false, has_more_ = false;
   std::uint64_t order_ = 0;
   std::optional<StreamInput::Kind> flush_;  // kFlush or kClose that is being done
   std::uint64_t speech_end_ = 0;            // of the pause that kPause is about

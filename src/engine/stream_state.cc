@@ -275,10 +275,13 @@ void StreamState::emit(StreamEvent event) {
   if (error) fail(*error);
 }
 
-void StreamState::add_step(const Timings& timings) {
+void StreamState::add_step(const DecodeRun& run) {
   const MutexLock lock(mutex_);
   ++progress_.n_steps;
-  progress_.timings += timings;
+  progress_.timings += run.timings;
+  progress_.n_encoded_rows += run.n_encoded_rows;
+  progress_.n_prefilled_rows += run.n_prefilled_rows;
+  progress_.n_decoded_tokens += run.n_decode_steps;
 }
 
 void StreamState::add_segment() {

@@ -11,6 +11,7 @@
 
 #include "base/mutex.h"
 #include "engine/commit_policy.h"
+#include "engine/decode_run.h"
 #include "engine/live_segmenter.h"
 #include "engine/request_settings.h"
 #include "engine/request_state.h"
@@ -78,7 +79,7 @@ class StreamState {
   void emit(StreamEvent event) QASR_EXCLUDES(mutex_);
   /// No step is due: the stream is idle unless input has come.
   void set_idle() QASR_EXCLUDES(mutex_);
-  void add_step(const Timings& timings) QASR_EXCLUDES(mutex_);
+  void add_step(const DecodeRun& run) QASR_EXCLUDES(mutex_);
   void add_segment() QASR_EXCLUDES(mutex_);
   void set_transcribed(double seconds) QASR_EXCLUDES(mutex_);
   void fail(const Error& error) QASR_EXCLUDES(mutex_);

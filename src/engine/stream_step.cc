@@ -4,20 +4,30 @@
 #include <utility>
 
 #include "audio/energy_split.h"
-#include "engine/run_prompt.h"
 #include "base/stopwatch.h"
+#include "engine/run_prompt.h"
 #include "engine/stream_job.h"
 
 namespace qasr {
 
-// Null: there is nothing to transcribe in it.
+// The segment ends. Null: the last step heard just that; its answer, which would come out again, was shown.
+DecodeRun* StreamJob::final_step(std::uint64_t end, BatchRunner& runner) {
+  if (!segment_->is_answered || end != segment_->heard_end) return begin_step(end, Goal::kFinal);
+  goal_ = Goal::kFinal;
+  release(runner);
+  show_answer();
+  return nullptr;
+}
+
 DecodeRun* StreamJob::begin_step(std::uint64_t end, Goal goal) {
   OpenSegment& segment = *segment_;
+  segment.is_answered = false;
   const auto first = static_cast<std::size_t>(segment.begin - buffer_begin_);
   const auto n_samples = static_cast<std::size_t>(std::max(end, segment.begin) - segment.begin);
   std::span<const float> samples = std::span(buffer_).subspan(first, n_samples);
   goal_ = goal;
   segment.heard_end = end;
+  segment.stepped_at = std::max(end, segmenter_->position());
   if (n_samples < kMinPieceSamples) {
     padded_.assign(samples.begin(), samples.end());
     padded_.resize(kMinPieceSamples);
@@ -51,7 +61,7 @@ void StreamJob::fill_run(std::span<const float> samples, double duration_s) {
   run.end = RunEnd::kNone;
   run.verdict = Verdict::kHealthy;
   run.error.reset();
-  run.n_foreseen = 0;
+  run.n_foreseen = run.n_encoded_rows = run.n_prefilled_rows = run.n_decode_steps = 0;
   run.scripted_tokens = static_cast<std::size_t>(std::ceil(duration_s * state_->settings().scripted_tokens_per_s));
 
   const auto n_forced = static_cast<std::ptrdiff_t>(segment.tracker.n_committed());
@@ -70,7 +80,7 @@ void StreamJob::end_step(BatchRunner& runner) {
   run.timings.preprocessing_ms += std::exchange(listening_ms_, 0);
   step_ms_ = run.timings.preprocessing_ms + run.timings.audio_encoding_ms + run.timings.text_generation_ms;
   segment.timings += run.timings;
-  state_->add_step(run.timings);
+  state_->add_step(run);
   if (run.end == RunEnd::kFailed) {
     state_->fail(*run.error);
     return;
@@ -80,6 +90,7 @@ void StreamJob::end_step(BatchRunner& runner) {
       segment.answer.ids.begin(),
       segment.answer.ids.begin() + static_cast<std::ptrdiff_t>(segment.tracker.n_committed()));
   take_answer();
+  segment.is_answered = true;
   if (tap_) {
     const auto first = static_cast<std::size_t>(segment.begin - buffer_begin_);
     tap_({.samples = std::span(buffer_).subspan(first, static_cast<std::size_t>(segment.heard_end - segment.begin)),

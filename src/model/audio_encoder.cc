@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kConvs = 3;
 constexpr MatrixRole kRole = MatrixRole::kEncoder;
+constexpr std::size_t kSliceChunks = 2;     // of the stem in one go
 constexpr std::int64_t kLeastTable = 1024;  // elements, so that tables of small passes keep their address
 
 }  // namespace
@@ -137,7 +138,8 @@ void AudioEncoder::encode_group(std::span<const Window> windows, std::int64_t fi
     window_begin.push_back(window_begin.back() + static_cast<std::int32_t>(window.n_tokens));
   }
 
-  const TensorView x = embed_chunks(windows, workspace);
+  const TensorView x = resize_x(window_begin.back(), workspace);
+  embed_chunks(windows, workspace, x);
   if (tap) tap("stem", first_row, x);
   run_layers(window_begin, first_row, workspace, out, tap);
 }
@@ -161,11 +163,39 @@ void AudioEncoder::encode_growing_window(const Window& window, std::size_t n_kno
     }
   }
   if (!fresh.chunks.empty()) {
-    const TensorView x = embed_chunks({&fresh, 1}, workspace);
+    const TensorView x = resize_x(fresh.n_tokens, workspace);
+    embed_chunks({&fresh, 1}, workspace, x);
     backend_.scatter_rows(x, std::span(all_rows).subspan(static_cast<std::size_t>(n_known_rows)), stem.view());
   }
   backend_.gather_rows(stem.view(), all_rows, resize_x(window.n_tokens, workspace));
   run_layers(std::vector<std::int32_t>{0, static_cast<std::int32_t>(window.n_tokens)}, 0, workspace, out, {});
+}
+
+bool AudioEncoder::encode_slice(Pass& pass, EncoderWorkspace& workspace, TensorView out,
+                                const std::function<bool()>& pause) const {
+  std::vector<std::int32_t> window_begin = {0};
+  std::vector<const Chunk*> chunks;
+  for (const Window& window : pass.windows) {
+    window_begin.push_back(window_begin.back() + static_cast<std::int32_t>(window.n_tokens));
+    for (const Chunk& chunk : window.chunks) chunks.push_back(&chunk);
+  }
+  const TensorView x = resize_x(window_begin.back(), workspace);  // the same memory in every slice
+  while (pass.next_chunk < chunks.size()) {
+    Window some{.width = pass.windows.front().width};
+    for (std::size_t n = 0; n < kSliceChunks && pass.next_chunk < chunks.size(); ++n) {
+      some.chunks.push_back(*chunks[pass.next_chunk++]);
+      some.n_tokens += some.chunks.back().n_tokens;
+    }
+    embed_chunks({&some, 1}, workspace, x.slice_rows(pass.next_row, some.n_tokens));
+    pass.next_row += some.n_tokens;
+    if (pause()) return false;
+  }
+  while (pass.next_layer < layers_.size()) {
+    run_layer(layers_[pass.next_layer++], {window_begin}, workspace);
+    if (pause()) return false;
+  }
+  finish_layers(0, workspace, out, {});
+  return true;
 }
 
 // Rows that a recorded pass over n_rows computes; n_rows where there is none.
@@ -194,6 +224,15 @@ void AudioEncoder::run_layers(std::span<const std::int32_t> window_begin, std::i
     run_layer(layers_[layer], {window_begin}, workspace);
     show("layer." + std::to_string(layer), workspace.x.view());
   }
+  finish_layers(first_row, workspace, out, tap);
+}
+
+// What follows the layers.
+void AudioEncoder::finish_layers(std::int64_t first_row, EncoderWorkspace& workspace, TensorView out,
+                                 const EncoderTap& tap) const {
+  const auto show = [&](const std::string& stage, ConstTensorView rows) {
+    if (tap) tap(stage, first_row, rows);
+  };
   // A tap sees act.
   const DType normed_dtype = tap ? backend_.activation_dtype() : backend_.operand_dtype(*proj1_);
   const TensorView normed = run_post_norm(workspace, normed_dtype);
@@ -272,8 +311,8 @@ void AudioEncoder::fill_chunks(std::span<const Window> windows, EncoderWorkspace
   backend_.upload(host.data(), chunks);
 }
 
-// Chunks -> convolution stem -> conv_out + positions, valid tokens only: [n_tokens, d_model].
-TensorView AudioEncoder::embed_chunks(std::span<const Window> windows, EncoderWorkspace& workspace) const {
+// Chunks -> convolution stem -> conv_out + positions, valid tokens only: x [n_tokens, d_model].
+void AudioEncoder::embed_chunks(std::span<const Window> windows, EncoderWorkspace& workspace, TensorView x) const {
   const int width = windows.front().width;
   const std::int64_t tokens_per_chunk = conv_out_length(width, kConvs);
   std::vector<std::int32_t> chunk_rows, position_rows;
@@ -297,9 +336,7 @@ TensorView AudioEncoder::embed_chunks(std::span<const Window> windows, EncoderWo
   backend_.conv_stem(chunks, *conv_stem_, stem);
   const TensorView stem_out = workspace.stem_out.resize(backend_, {n_rows, config_.d_model}, act);
   backend_.linear(stem, *conv_out_, stem_out, {});
-  const TensorView x = resize_x(static_cast<std::int64_t>(chunk_rows.size()), workspace);
   backend_.gather_rows_add(stem_out, chunk_rows, positions_.view(), position_rows, x);
-  return x;
 }
 
 // One pre-LayerNorm transformer layer, in place on workspace.x. Rows behind the windows attend to nothing.

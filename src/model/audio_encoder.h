@@ -89,6 +89,17 @@ class AudioEncoder {
     encode_group(windows, 0, workspace, out, {});
   }
 
+  /// A pass over windows of one width, computed in slices.
+  struct Pass {
+    std::vector<Window> windows;
+    std::size_t next_chunk = 0, next_layer = 0;  ///< what is computed
+    std::int64_t next_row = 0;                   ///< of next_chunk
+  };
+  /// encode_windows up to where `pause` says so, which is asked between chunks of the stem and between layers. Other
+  /// passes may come in between, with workspaces of their own.    out [sum of n_tokens, output_dim] f32
+  /// @return true when the pass is done: `out` holds the bits that encode_windows gives
+  bool encode_slice(Pass& pass, EncoderWorkspace& workspace, TensorView out, const std::function<bool()>& pause) const;
+
   /// Encodes one window that grows from call to call: the stem's rows of chunks that were complete before are kept.
   ///   n_known    chunks of the window, from the first on, whose rows `stem` holds already
   ///   stem       made by the first call; afterwards it holds the rows of all chunks of the window
@@ -115,7 +126,8 @@ class AudioEncoder {
   void run_layers(std::span<const std::int32_t> window_begin, std::int64_t first_row, EncoderWorkspace& workspace,
                   TensorView out, const EncoderTap& tap) const;
   TensorView run_recorded(RowBlocks windows, EncoderWorkspace& workspace) const;
-  TensorView embed_chunks(std::span<const Window> windows, EncoderWorkspace& workspace) const;
+  void finish_layers(std::int64_t first_row, EncoderWorkspace& workspace, TensorView out, const EncoderTap& tap) const;
+  void embed_chunks(std::span<const Window> windows, EncoderWorkspace& workspace, TensorView x) const;
   void run_layer(const Layer& layer, const RowBlocks& windows, EncoderWorkspace& workspace) const;
   TensorView run_post_norm(EncoderWorkspace& workspace, DType dtype) const;
   TensorView run_proj1(ConstTensorView normed, EncoderWorkspace& workspace) const;

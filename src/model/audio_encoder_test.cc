@@ -102,6 +102,27 @@ TEST_P(AudioEncoderTest, ShortClipPaddingMattersOnlyBelowOneChunk) {
   EXPECT_EQ(encode({&longer}), encode({&longer}, ShortClipPadding::kTransformers));
 }
 
+// A pass that pauses wherever it can, with another pass in every pause.
+TEST_P(AudioEncoderTest, SlicesGiveTheBitsOfTheWholePass) {
+  const LogMelSpectrogram recording = synthetic_features(128, 1630);
+  const std::vector<float> expected = encode({&recording});
+  const AudioFeatures features{.n_mels = 128, .n_frames = recording.n_frames, .host = recording.values.data()};
+  AudioEncoder::Pass pass{.windows = encoder_.cut_windows({&features, 1}, ShortClipPadding::kOfficial)};
+  ASSERT_EQ(pass.windows.size(), 3U);
+  EncoderWorkspace workspace;
+  DeviceTensor out;
+  out.resize(*backend_, {static_cast<std::int64_t>(expected.size()) / 40, 40});
+  int n_slices = 1;
+  while (!encoder_.encode_slice(pass, workspace, out.view(), [] { return true; })) {
+    encode({&recording});
+    ++n_slices;
+  }
+  EXPECT_GT(n_slices, 9) << "chunks two by two, and layers";
+  std::vector<float> values(expected.size());
+  backend_->download(out.view(), values.data());
+  EXPECT_EQ(values, expected);
+}
+
 TEST_P(AudioEncoderTest, MoreTokensThanOneGroup) {
   const LogMelSpectrogram recording = synthetic_features(128, 9000);  // 1,170 tokens in 12 windows
   const LogMelSpectrogram tail = slice(recording, 8800, 200);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <string>
+#include <utility>
 
 namespace qasr {
 namespace {
@@ -83,6 +84,25 @@ void TextDecoder::make_room(std::span<const PrefillInput> inputs, DecoderWorkspa
 }
 
 void TextDecoder::extend(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const {
+  begin_extend(inputs, workspace);
+  run_layers(upload_batch(workspace), inputs[0].sequence->pool().cache(), workspace);
+  for (const PrefillInput& input : inputs) input.sequence->advance(static_cast<int>(input.ids.size()));
+}
+
+bool TextDecoder::extend_slice(ExtendPass& pass, DecoderWorkspace& workspace,
+                               const std::function<bool()>& pause) const {
+  if (!std::exchange(pass.is_begun, true)) begin_extend(pass.inputs, workspace);
+  const SequenceBatch batch = upload_batch(workspace);
+  while (pass.next_layer < config_.n_layers) {
+    run_layer(pass.next_layer++, batch, pass.inputs[0].sequence->pool().cache(), workspace);
+    if (pass.next_layer < config_.n_layers && pause()) return false;
+  }
+  for (const PrefillInput& input : pass.inputs) input.sequence->advance(static_cast<int>(input.ids.size()));
+  return true;
+}
+
+// Room for the inputs' rows, and their embeddings in workspace.x.
+void TextDecoder::begin_extend(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const {
   QASR_CHECK(!inputs.empty());
   make_room(inputs, workspace);
   std::vector<Part> parts;
@@ -94,8 +114,6 @@ void TextDecoder::extend(std::span<const PrefillInput> inputs, DecoderWorkspace&
                      .source = &input});
   }
   embed_parts(parts, workspace);
-  run_layers(upload_batch(workspace), inputs[0].sequence->pool().cache(), workspace);
-  for (const Part& part : parts) part.source->sequence->advance(static_cast<int>(part.n_ids));
 }
 
 void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
@@ -286,6 +304,10 @@ void TextDecoder::resize_activations(std::int64_t n_rows, std::int64_t n_sequenc
 
 // All layers over workspace.x, in place.
 void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const {
+  for (int index = 0; index < config_.n_layers; ++index) run_layer(index, batch, cache, workspace);
+}
+
+void TextDecoder::run_layer(int index, const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const {
   const TensorView x = workspace.x.view(), q = workspace.q.view();
   const float eps = config_.rms_norm_eps;
   // Rows that only a product with `w` reads.
@@ -293,25 +315,23 @@ void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, Decoder
     return rows.resize(backend_, {x.rows(), w.in_features()}, backend_.operand_dtype(w));
   };
 
-  for (int index = 0; index < config_.n_layers; ++index) {
-    const Layer& layer = layers_[static_cast<std::size_t>(index)];
-    const TensorView attention = operand(workspace.attention, *layer.attention_out);
-    backend_.norm_attention(x, {layer.attention_norm.view(), eps},
-                            {.qkv = layer.qkv.get(),
-                             .q_norm = layer.q_norm.view(),
-                             .k_norm = layer.k_norm.view(),
-                             .eps = eps,
-                             .rope_cos = workspace.rope_cos.view(),
-                             .rope_sin = workspace.rope_sin.view(),
-                             .layer = index},
-                            batch, cache, {.normed = operand(workspace.normed, *layer.qkv), .q = q}, attention);
-    backend_.linear(attention, *layer.attention_out, x, {.accumulate = true});
+  const Layer& layer = layers_[static_cast<std::size_t>(index)];
+  const TensorView attention = operand(workspace.attention, *layer.attention_out);
+  backend_.norm_attention(x, {layer.attention_norm.view(), eps},
+                          {.qkv = layer.qkv.get(),
+                           .q_norm = layer.q_norm.view(),
+                           .k_norm = layer.k_norm.view(),
+                           .eps = eps,
+                           .rope_cos = workspace.rope_cos.view(),
+                           .rope_sin = workspace.rope_sin.view(),
+                           .layer = index},
+                          batch, cache, {.normed = operand(workspace.normed, *layer.qkv), .q = q}, attention);
+  backend_.linear(attention, *layer.attention_out, x, {.accumulate = true});
 
-    const TensorView ff = operand(workspace.ff, *layer.down);
-    backend_.norm_gate_up_silu(x, {layer.ff_norm.view(), eps}, *layer.gate_up,
-                               operand(workspace.normed, *layer.gate_up), ff);
-    backend_.linear(ff, *layer.down, x, {.accumulate = true});
-  }
+  const TensorView ff = operand(workspace.ff, *layer.down);
+  backend_.norm_gate_up_silu(x, {layer.ff_norm.view(), eps}, *layer.gate_up, operand(workspace.normed, *layer.gate_up),
+                             ff);
+  backend_.linear(ff, *layer.down, x, {.accumulate = true});
 }
 
 // hidden [n_sequences, hidden] -> workspace.logits, workspace.next_ids.

@@ -68,6 +68,17 @@ class TextDecoder {
   /// how its ids are spread over calls.
   void extend(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const;
 
+  /// A call of extend() in slices. The sequences' pages must stay theirs and `inputs` alive until it is done.
+  struct ExtendPass {
+    std::vector<PrefillInput> inputs;
+    int next_layer = 0;  ///< what is computed
+    bool is_begun = false;
+  };
+  /// extend() up to where `pause` says so, which is asked between layers. Other passes may come in between, with
+  /// workspaces of their own.
+  /// @return true when it is done: the sequences have their new positions, which they do not have before
+  bool extend_slice(ExtendPass& pass, DecoderWorkspace& workspace, const std::function<bool()>& pause) const;
+
   /// extend(), and what follows: the most likely id after each of the last rows of every input. Verifies a draft of an
   /// answer in one pass: row by row these are the choices that decode steps over the same ids would have made.
   ///   n_choices  [inputs.size()] rows at the end of each input whose next id is wanted, perhaps 0
@@ -140,7 +151,9 @@ class TextDecoder {
   void embed_parts(std::span<const Part> parts, DecoderWorkspace& workspace) const;
   SequenceBatch upload_batch(DecoderWorkspace& workspace) const;
   void resize_activations(std::int64_t n_rows, std::int64_t n_sequences, DecoderWorkspace& workspace) const;
+  void begin_extend(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const;
   void run_layers(const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const;
+  void run_layer(int index, const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const;
   void next_tokens(ConstTensorView hidden, DecoderWorkspace& workspace) const;
   std::vector<std::uintptr_t> step_key(const SequenceBatch& batch, const KvCache& cache,
                                        const DecoderWorkspace& workspace) const;

@@ -90,6 +90,31 @@ TEST_P(TextDecoderTest, PromptLongerThanOnePassEqualsPieces) {
   EXPECT_EQ(next_pieces, next);
 }
 
+// A pass that pauses behind every layer, with other work in the pause; one that is given up leaves nothing behind.
+TEST_P(TextDecoderTest, SlicesOfAPassEqualTheWholePass) {
+  const std::vector<std::int32_t> ids = some_ids(90, 3), other = some_ids(30, 4);
+  KvSequence whole(pool_), sliced(pool_), between(pool_);
+  std::int32_t next_whole = 0, next_sliced = 0, ignored = 0;
+  const std::vector<float> expected = prefill(whole, ids, next_whole);
+  const std::span<const std::int32_t> head = std::span(ids).first(80);
+  DecoderWorkspace workspace;
+  TextDecoder::ExtendPass given_up{.inputs = {{&sliced, head, {}}}};
+  EXPECT_FALSE(decoder_.extend_slice(given_up, workspace, [] { return true; }));
+  EXPECT_EQ(sliced.length(), 0);
+  TextDecoder::ExtendPass pass{.inputs = {{&sliced, head.first(50), {}}}};
+  int n_slices = 1;
+  while (!decoder_.extend_slice(pass, workspace, [] { return true; })) {
+    prefill(between, other, ignored);
+    ++n_slices;
+  }
+  EXPECT_EQ(n_slices, model_.config.text.n_layers);
+  EXPECT_EQ(sliced.length(), 50);
+  TextDecoder::ExtendPass rest{.inputs = {{&sliced, head.subspan(50), {}}}};
+  EXPECT_TRUE(decoder_.extend_slice(rest, workspace, [] { return false; }));
+  EXPECT_EQ(prefill(sliced, {ids.begin() + 80, ids.end()}, next_sliced), expected);
+  EXPECT_EQ(next_sliced, next_whole);
+}
+
 TEST_P(TextDecoderTest, BatchedPrefillAndSearchEqualSingleRuns) {
   const std::size_t lengths[] = {3, 1200, 64, 65, 1};
   std::vector<std::vector<std::int32_t>> prompts;

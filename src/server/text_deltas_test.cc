@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <vector>
+
+#include "base/utf8.h"
 
 namespace qasr::server {
 namespace {
@@ -49,6 +52,41 @@ TEST(TextDeltas, WithdrawnTextGoesOnAtTheLastCommonWord) {
   EXPECT_EQ(sent({"Hello world and so"}, "Hello world and then we go.", true), "Hello world and so then we go.");
   EXPECT_EQ(sent({"Hello wor"}, "Hello world.", true), "Hello world.");
   EXPECT_EQ(sent({"Hello world. And"}, "Hello world.", true), "Hello world. And");
+}
+
+// Whatever the engine shows, takes back and ends with: what is sent at a time is whole characters, and it joins.
+TEST(TextDeltas, CharactersAreNeverSplit) {
+  std::mt19937 random(5);
+  const std::vector<std::string> parts = {
+      "a", " b", "\xC3\xA9", "\xE4\xBD\xA0", "\xE4\xBD\xA1", " \xE3\x81\x82", "\xF0\x9F\x98\x80", "\xF0\x9F\x98\x81",
+      "."};
+  const auto text = [&](std::size_t n) {
+    std::string all;
+    for (std::size_t k = 0; k < n; ++k) all += parts[random() % parts.size()];
+    return all;
+  };
+  std::size_t n_withdrawn = 0;
+  for (int round = 0; round < 3000; ++round) {
+    TextDeltas deltas;
+    std::string joined;
+    const auto sent = [&](const std::string& piece) {
+      EXPECT_TRUE(is_valid_utf8(piece)) << round << ": " << piece;
+      joined += piece;
+    };
+    for (std::size_t segment = 0; segment < 2; ++segment) {
+      std::string shown;
+      for (int n = 0; n < 6; ++n) {
+        const std::string piece = random() % 3 == 0 && !shown.empty() ? shown : text(1 + random() % 4);
+        const bool replaces = random() % 8 == 0;
+        n_withdrawn += replaces ? 1 : 0;
+        sent(deltas.update({.segment = segment, .piece = piece, .replaces = replaces}));
+        shown = replaces ? piece : shown + piece;
+      }
+      sent(deltas.end_segment(segment, random() % 4 == 0 ? text(6) : shown));
+    }
+    EXPECT_EQ(joined, deltas.text()) << round;
+  }
+  EXPECT_GT(n_withdrawn, 1000U);
 }
 
 TEST(TextDeltas, RepeatedTails) {

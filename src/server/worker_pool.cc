@@ -1,8 +1,16 @@
 #include "server/worker_pool.h"
 
+#include <sys/resource.h>
+
 #include <utility>
 
 namespace qasr::server {
+namespace {
+
+// Reading and cutting a recording is not urgent: where all cores compute, steps of live streams go before it.
+constexpr int kNiceness = 5;
+
+}  // namespace
 
 WorkerPool::WorkerPool(int n_workers, std::size_t max_waiting) : max_waiting_(max_waiting) {
   for (int n = 0; n < n_workers; ++n) threads_.emplace_back([this] { work(); });
@@ -40,6 +48,7 @@ std::size_t WorkerPool::n_running() const {
 }
 
 void WorkerPool::work() {
+  setpriority(PRIO_PROCESS, 0, kNiceness);  // Linux: of this thread alone
   for (;;) {
     std::function<void()> task;
     {

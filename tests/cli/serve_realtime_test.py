@@ -229,6 +229,18 @@ class Ends(unittest.TestCase):
         self.assertIsNone(client.receive())
         self.assertEqual(client.close_code, 1000)
 
+    def test_no_session_is_endless(self):
+        server = Server("--realtime-max", 0.5)
+        self.addCleanup(server.close)
+        client = WebSocket(server)
+        self.addCleanup(client.close)
+        client.receive()
+        for _ in range(4):  # busy all the time
+            client.append(PCM16K[:3200])
+        self.assertEqual(client.receive_until("error")[-1]["error"]["code"], "session_expired")
+        self.assertIsNone(client.receive())
+        self.assertEqual(client.close_code, 1000)
+
     def test_draining_finishes_what_was_said(self):
         server = Server()
         self.addCleanup(server.close)

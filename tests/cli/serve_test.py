@@ -144,6 +144,21 @@ class Routes(unittest.TestCase):
                             ("chunking_strategy[silence_duration_ms]", "400"))
         self.assertEqual(answer.status, 200, answer.body)
 
+    def test_fields_have_an_effect(self):
+        def text_tokens(*fields):
+            return transcribe(self.server, SPEECH, *fields).json()["usage"]["input_token_details"]["text_tokens"]
+        plain, prompt = text_tokens(), text_tokens(("prompt", "A meeting on Thursday."))
+        self.assertGreater(prompt, plain + 3)
+        self.assertGreater(text_tokens(("prompt", "A meeting on Thursday."), ("keywords[]", "Hopper")), prompt)
+        warm = transcribe(self.server, SPEECH, ("temperature", "0.25"), ("response_format", "verbose_json")).json()
+        self.assertEqual([segment["temperature"] for segment in warm["segments"]], [0.25])
+        pauses = wav_bytes((SPEECH[44:] + bytes(32000)) * 3)  # a second between sentences
+
+        def n_segments(*fields):
+            return len(transcribe(self.server, pauses, ("response_format", "verbose_json"), *fields).json()["segments"])
+        cut = ("chunking_strategy", '{"type": "server_vad", "silence_duration_ms": 500}')
+        self.assertEqual((n_segments(), n_segments(cut)), (1, 3))
+
     # ---- refusals
 
     def test_fields_that_are_refused(self):
@@ -312,6 +327,32 @@ class Operation(ProgramTest):
         self.assertIn(("ada", 200, "demo-en"), {(e.get("key"), e["status"], e.get("model")) for e in entries})
         self.assertNotIn(key, "".join(server.lines))
 
+    def test_requests_of_a_key_at_a_time(self):
+        line, key = self.new_key("ada", " concurrent=1")
+        other_line, other = self.new_key("bob")
+        server = self.start("--api-keys", self.write("keys", (line + other_line).encode()))
+        bearer, of_bob = ({"Authorization": f"Bearer {k}"} for k in (key, other))
+        body = form([("model", "demo-en")], minutes_of_speech())
+        with server.connect() as connection, connection.makefile("rb") as stream:
+            connection.sendall(request_bytes("POST", PATH, body, {**FORM_TYPE, **bearer}))
+            wait_until_running(server, headers=of_bob)
+            with contextlib.closing(WebSocket(server, headers=bearer)) as client:
+                refused = [transcribe(server, SPEECH, headers=bearer), client.answer]
+            for answer in refused:
+                self.assertEqual((answer.status, answer.error()["code"]), (429, "rate_limit_exceeded"))
+                self.assertGreater(int(answer.headers["retry-after"]), 0)
+            self.assertEqual(transcribe(server, SPEECH, headers=of_bob).status, 200)
+            self.assertEqual(read_answer(stream).status, 200)
+        with contextlib.closing(WebSocket(server, headers=bearer)) as client:  # a session counts as well
+            self.assertEqual(client.answer.status, 101)
+            self.assertEqual(transcribe(server, SPEECH, headers=bearer).status, 429)
+        for _ in range(100):
+            answer = transcribe(server, SPEECH, headers=bearer)
+            if answer.status == 200:
+                break
+            time.sleep(0.05)
+        self.assertEqual(answer.status, 200, "what has ended still counts")
+
     def test_full_queue(self):
         server = self.start("--workers", 1, "--max-queue", 0)
         body = form([("model", "demo-en")], minutes_of_speech())
@@ -326,7 +367,8 @@ class Operation(ProgramTest):
     def test_drain(self):
         server = self.start()
         body = form([("model", "demo-en")], minutes_of_speech())
-        with server.connect() as connection, connection.makefile("rb") as stream, server.connect() as other:
+        with server.connect() as connection, connection.makefile("rb") as stream, server.connect() as other, \
+                server.connect() as live:
             connection.sendall(request_bytes("POST", PATH, body, FORM_TYPE))
             wait_until_running(server)
             server.signal(signal.SIGTERM)
@@ -337,6 +379,14 @@ class Operation(ProgramTest):
                 other.sendall(request_bytes("POST", PATH, form([("model", "demo-en")], SPEECH), FORM_TYPE))
                 answer = read_answer(other_stream)
                 self.assertEqual((answer.status, answer.error()["code"]), (503, "shutting_down"))
+                self.assertGreater(int(answer.headers["retry-after"]), 0)
+            with live.makefile("rb") as live_stream:
+                live.sendall(request_bytes("GET", "/v1/realtime", headers={
+                    "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+                    "Sec-WebSocket-Version": 13}))
+                answer = read_answer(live_stream)
+                self.assertEqual((answer.status, answer.error()["code"]), (503, "shutting_down"))
+                self.assertGreater(int(answer.headers["retry-after"]), 0)
             self.assertEqual(read_answer(stream).status, 200)  # what was under way is finished
         self.assertEqual(server.close(), OK)
 

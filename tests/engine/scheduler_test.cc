@@ -216,6 +216,45 @@ TEST_F(SchedulerTest, LiveGoesBeforeOfflineEvenWhenTheBatchAndTheCacheAreFull) {
   EXPECT_EQ(log.size(), 6U);
 }
 
+// Where a batch costs more than a live run alone, a recording's text stands still while a live segment is under way ...
+TEST_F(SchedulerTest, RecordingsWaitForALiveSegment) {
+  const auto engine = open({.max_batch = 4});
+  std::atomic<int> n_offline{0}, n_live{0}, n_offline_beside{0};
+  std::latch begun{1};
+  Request offline(engine, {.transcribe = endless(400), .max_waiting_segments = 10, .on_text = [&](const TextUpdate&) {
+                             if (n_offline++ == 10) begun.count_down();
+                             if (n_live > 0 && n_live < 40) ++n_offline_beside;
+                           }});
+  for (std::uint32_t n = 0; n < 4; ++n) offline.push_segment(noise(2, n), 0);
+  begun.wait();
+  Request live(engine, {.transcribe = endless(60), .priority = Priority::kLive, .on_text = [&](const TextUpdate&) {
+                          ++n_live;
+                        }});
+  live.push_segment(noise(4, 3), 0);
+  live.wait();
+  EXPECT_GE(n_live, 40);
+  EXPECT_LT(n_offline_beside, 20) << "a tenth of the time";
+  offline.cancel();
+}
+
+// ... but goes on, slowly, however much live work there is.
+TEST_F(SchedulerTest, EndlessLiveWorkDoesNotStopRecordings) {
+  const auto engine = open({.max_batch = 1});
+  std::atomic<bool> offline_done{false};
+  std::atomic<int> n_live_after{0};
+  Request live(engine, {.transcribe = endless(60),
+                        .priority = Priority::kLive,
+                        .max_waiting_segments = 100,
+                        .on_segment = [&](std::size_t, const Segment&) { n_live_after += offline_done ? 1 : 0; }});
+  for (std::uint32_t n = 0; n < 60; ++n) live.push_segment(noise(1, n), 0);
+  Request offline(engine,
+                  {.transcribe = endless(10), .on_segment = [&](std::size_t, const Segment&) { offline_done = true; }});
+  offline.push_segment(noise(1, 1), 0);
+  offline.wait();
+  live.wait();
+  EXPECT_GT(n_live_after, 0) << "the recording had to wait for all live work";
+}
+
 TEST_F(SchedulerTest, TextComesInOrderAndPiecesMakeTheSegments) {
   const auto engine = open({.max_batch = 4});
   std::vector<std::string> shown;

@@ -206,20 +206,42 @@ TEST_F(StreamTest, ThousandsOfTinyPushes) {
   EXPECT_EQ(out.problem(), "");
 }
 
-TEST_F(StreamTest, ABurstIsTakenAsFastAsItCanBeTranscribed) {
-  std::vector<float> samples(60 * kSampleRate);
+// Ten minutes at once: what does not fit the queue waits with its pusher, nothing is lost and nothing piles up.
+TEST_F(StreamTest, ABurstOfTenMinutesIsTakenAsFastAsItCanBeTranscribed) {
+  constexpr double kBuffered_s = 5;
+  std::vector<float> samples(600 * kSampleRate);
   const std::vector<float> sentence = demo_sample("meeting_rms.wav");
-  std::copy(sentence.begin(), sentence.end(), samples.begin() + 50 * kSampleRate);
-  Stream stream(engine_, {.max_buffered_s = 5});
-  EXPECT_EQ(stream.try_push(samples), 5U * kSampleRate) << "no more than max_buffered_s";
-  EXPECT_TRUE(stream.push(std::span(samples).subspan(5 * kSampleRate)));  // waits for room
-  stream.close();
+  const std::vector<int> begins_s = {3, 100, 104, 350, 594};
+  for (const int begin_s : begins_s)
+    std::copy(sentence.begin(), sentence.end(), samples.begin() + begin_s * kSampleRate);
+  Stream stream(engine_, {.max_buffered_s = kBuffered_s, .max_events = 8});
+  EXPECT_EQ(stream.try_push(samples), static_cast<std::size_t>(kBuffered_s) * kSampleRate);
+  std::atomic<bool> pushed = false;
+  std::jthread pusher([&] {
+    EXPECT_TRUE(stream.push(std::span(samples).subspan(static_cast<std::size_t>(kBuffered_s) * kSampleRate)));
+    pushed = true;
+    stream.close();
+  });
   Collected out;
-  collect_rest(stream, out);
-  EXPECT_EQ(out.text(), offline(sentence));
-  EXPECT_NEAR(stream.progress().transcribed_s, 60, 0.1);
-  ASSERT_EQ(out.segments().size(), 1U);
-  EXPECT_NEAR(out.segments()[0]->start_s, 50, 0.6);
+  StreamEvent event;
+  double most_waiting_s = 0;
+  bool pushed_early = false;
+  while (stream.wait(event)) {
+    out.add(event);
+    const StreamProgress progress = stream.progress();
+    most_waiting_s = std::max(most_waiting_s, progress.pushed_s - progress.transcribed_s);
+    pushed_early = pushed_early || (pushed && progress.transcribed_s < 500);
+  }
+  EXPECT_FALSE(pushed_early) << "the queue took more than max_buffered_s";
+  EXPECT_LT(most_waiting_s, kBuffered_s + 8) << "the queue, and the open segment";
+  EXPECT_EQ(out.status(), RequestStatus::kDone);
+  EXPECT_EQ(out.problem(), "");
+  EXPECT_NEAR(stream.progress().transcribed_s, 600, 0.1);
+  std::string expected = offline(sentence);
+  for (std::size_t n = 1; n < begins_s.size(); ++n) expected += " " + offline(sentence);
+  EXPECT_EQ(out.text(), expected);
+  EXPECT_NEAR(out.segments().front()->start_s, begins_s.front(), 0.6);
+  EXPECT_NEAR(out.segments().back()->start_s, begins_s.back(), 0.6);
 }
 
 TEST_F(StreamTest, ASlowConsumerStopsTheStreamAndLosesNothing) {

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
+#include <tuple>
 
 #include "server/realtime/fake_live_stream_test_util.h"
 
@@ -17,6 +20,14 @@ using Kind = StreamEvent::Kind;
 class RealtimeSessionTest : public ::testing::Test {
  protected:
   RealtimeSessionTest() {
+    open([](RealtimeContext&) {});
+  }
+  // A session of its own, with other limits.
+  template <typename SetLimits>
+  void open(const SetLimits& set_limits) {
+    session_.reset();
+    n_ends_ = 0;
+    socket_ = std::make_shared<FakeSocket>();
     RealtimeContext context;
     context.find_engine = [](const std::string&) { return nullptr; };
     context.open_stream = [this](std::shared_ptr<const Engine>, StreamOptions options) {
@@ -28,6 +39,8 @@ class RealtimeSessionTest : public ::testing::Test {
     context.is_draining = [this] { return draining_; };
     context.charge = [this](double audio_s) { return (charged_s_ += audio_s) < 100; };
     context.metrics = std::make_shared<Metrics>();
+    context.on_end = [this](double) { ++n_ends_; };
+    set_limits(context);
     session_ = std::make_shared<RealtimeSession>(std::move(context), "m");
     session_->on_open(socket_);
   }
@@ -63,7 +76,112 @@ class RealtimeSessionTest : public ::testing::Test {
   std::size_t capacity_ = SIZE_MAX;
   double charged_s_ = 0;
   bool draining_ = false;
+  int n_ends_ = 0;
 };
+
+// What the server was told, with one change at a path of names.
+json session_with(const std::string& path, const json& value) {
+  json session = {{"audio", {{"input", json::object()}}}};
+  session[json::json_pointer(path)] = value;
+  return session;
+}
+
+// Every parameter of a session is honoured ...
+TEST(SessionConfig, ParametersReachTheStream) {
+  const auto options_of = [](const std::string& path, const json& value) {
+    SessionConfig config;
+    update_session(config, session_with(path, value));
+    return stream_options(config);
+  };
+  const std::string input = "/audio/input/";
+  EXPECT_EQ(options_of(input + "format", {{"type", "audio/pcm"}, {"rate", 16000}}).sample_rate, 16000);
+  EXPECT_EQ(options_of(input + "format", {{"type", "audio/pcm"}}).sample_rate, 24000);
+  EXPECT_EQ(options_of(input + "format", {{"type", "audio/pcma"}}).sample_rate, 8000);
+  EXPECT_EQ(options_of(input + "transcription/language", "fr").language, "fr");
+  EXPECT_EQ(options_of(input + "transcription/languages", {"fr"}).language, "fr");
+  EXPECT_EQ(options_of(input + "transcription/prompt", "bees").context, "bees");
+  EXPECT_THAT(options_of(input + "transcription/keywords", {"hive", "queen"}).hotwords, ElementsAre("hive", "queen"));
+  EXPECT_EQ(options_of(input + "transcription/delay", "minimal").latency, StreamLatency::kLow);
+  EXPECT_EQ(options_of(input + "transcription/delay", "medium").latency, StreamLatency::kBalanced);
+  EXPECT_EQ(options_of(input + "transcription/delay", "xhigh").latency, StreamLatency::kAccurate);
+  const json turns = {{"type", "server_vad"}, {"silence_duration_ms", 900}, {"idle_timeout_ms", nullptr}};
+  EXPECT_EQ(options_of(input + "turn_detection", turns).endpoint_ms, 900);
+  EXPECT_TRUE(options_of(input + "turn_detection", turns).endpoint_ends_segment);
+  EXPECT_FALSE(options_of(input + "turn_detection", nullptr).endpoint_ends_segment);
+  EXPECT_TRUE(options_of("/include", {"item.input_audio_transcription.logprobs"}).keep_tokens);
+}
+
+// ... or refused by its name.
+TEST(SessionConfig, WhatIsNotHonouredIsRefused) {
+  const std::string input = "/audio/input/", dotted = "session.audio.input.";
+  const std::vector<std::tuple<std::string, json, std::string>> cases = {
+      {"/colour", 1, "session.colour"},
+      {"/type", "realtime", "session.type"},
+      {"/audio/output", json::object(), "session.audio.output"},
+      {"/include", {"everything"}, "session.include"},
+      {input + "volume", 1, dotted + "volume"},
+      {input + "noise_reduction", {{"type", "near_field"}}, dotted + "noise_reduction"},
+      {input + "format", {{"type", "audio/opus"}}, dotted + "format.type"},
+      {input + "format", {{"type", "audio/pcm"}, {"rate", 44100}}, dotted + "format.rate"},
+      {input + "format", {{"type", "audio/pcm"}, {"rate", 1e300}}, dotted + "format.rate"},
+      {input + "format", {{"type", "audio/pcmu"}, {"rate", 16000}}, dotted + "format.rate"},
+      {input + "transcription", {{"temperature", 1}}, dotted + "transcription.temperature"},
+      {input + "transcription/language", "klingon", dotted + "transcription.language"},
+      {input + "transcription/languages", {"de", "en"}, dotted + "transcription.languages"},
+      {input + "transcription/keywords", "one", dotted + "transcription.keywords"},
+      {input + "transcription/prompt", 5, dotted + "transcription.prompt"},
+      {input + "transcription/delay", "soon", dotted + "transcription.delay"},
+      {input + "turn_detection", {{"type", "semantic_vad"}}, dotted + "turn_detection.type"},
+      {input + "turn_detection", {{"threshold", 0.9}}, dotted + "turn_detection.threshold"},
+      {input + "turn_detection", {{"prefix_padding_ms", 100}}, dotted + "turn_detection.prefix_padding_ms"},
+      {input + "turn_detection", {{"silence_duration_ms", 50}}, dotted + "turn_detection.silence_duration_ms"},
+      {input + "turn_detection", {{"idle_timeout_ms", 5000}}, dotted + "turn_detection.idle_timeout_ms"},
+      {input + "turn_detection", {{"create_response", true}}, dotted + "turn_detection.create_response"},
+      {input + "turn_detection", {{"eagerness", "high"}}, dotted + "turn_detection.eagerness"}};
+  for (const auto& [path, value, param] : cases) {
+    SessionConfig config;
+    try {
+      update_session(config, session_with(path, value));
+      ADD_FAILURE() << path << " " << value;
+    } catch (const ApiError& error) {
+      EXPECT_EQ(error.status(), 400);
+      EXPECT_EQ(error.param(), param) << path << " " << value;
+    }
+  }
+}
+
+// However busy the session is.
+TEST_F(RealtimeSessionTest, TheLongestDurationEndsTheSession) {
+  open([](RealtimeContext& context) { context.max_s = 0; });
+  append();
+  session_->on_tick();
+  take();
+  EXPECT_EQ(last_["error"]["code"], "session_expired");
+  EXPECT_EQ(socket_->close_code, 1000);
+  EXPECT_EQ(streams_.at(0)->calls.back(), "destroyed");
+  const std::size_t n_streams = streams_.size();
+  append();  // too late
+  EXPECT_EQ(streams_.size(), n_streams);
+  session_->on_closed();
+  session_->on_closed();
+  EXPECT_EQ(n_ends_, 1);
+}
+
+TEST_F(RealtimeSessionTest, OnlySilenceOfTheClientIsIdle) {
+  open([](RealtimeContext& context) { context.idle_s = 0.05; });
+  for (int n = 0; n < 4; ++n) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    append();
+    session_->on_tick();
+  }
+  take();
+  EXPECT_EQ(socket_->close_code, 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  session_->on_tick();
+  take();
+  EXPECT_EQ(last_["error"]["code"], "session_idle");
+  EXPECT_EQ(socket_->close_code, 1000);
+}
 
 TEST_F(RealtimeSessionTest, TurnsOfTheServer) {
   set_turns({{"type", "server_vad"}, {"silence_duration_ms", 300}});

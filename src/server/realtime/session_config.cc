@@ -56,11 +56,11 @@ void check_names(const json& value, const std::string& where, std::initializer_l
 }
 
 void set_rate(SessionConfig& config, const json& format, const std::string& where) {
-  const int rate = static_cast<int>(format.contains("rate") ? number(format["rate"], where + ".rate") : 24000);
+  const double rate = format.contains("rate") ? number(format["rate"], where + ".rate") : 24000;
   if (rate != 24000 && rate != 16000) {
-    refuse("found " + std::to_string(rate) + ", expected 24000 or 16000", where + ".rate");
+    refuse("found " + format["rate"].dump() + ", expected 24000 or 16000", where + ".rate");
   }
-  config.sample_rate = rate;
+  config.sample_rate = static_cast<int>(rate);
 }
 
 void set_format(SessionConfig& config, const json& format, const std::string& where) {
