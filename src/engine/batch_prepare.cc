@@ -249,7 +249,8 @@ void BatchRunner::to_decoding(std::span<DecodeRun* const> runs) {
 
 // A pass that continue_prefill() computes.
 void BatchRunner::begin_prefill(std::span<DecodeRun* const> runs, std::span<const std::size_t> n_rows) {
-  PrefillPass& pass = prefill_pass_.emplace();
+  prefill_pass_ = std::make_unique<PrefillPass>();
+  PrefillPass& pass = *prefill_pass_;
   pass.ids.resize(runs.size());
   for (std::size_t index = 0; index < runs.size(); ++index) {
     pass.runs.push_back(runs[index]);

@@ -152,7 +152,7 @@ class BatchRunner {
   std::vector<DecodeRun*> to_encode_, to_prefill_, decoding_, ended_, displaced_;
   std::vector<DecodeRun*> parked_;  // not in runs_; the one parked longest ago first
   std::list<EncodeGroup> groups_;
-  std::optional<PrefillPass> prefill_pass_;
+  std::unique_ptr<PrefillPass> prefill_pass_;
   std::vector<std::unique_ptr<FrontEndWorkspace>> spare_front_ends_;
   std::uint64_t n_decode_steps_ = 0, n_decode_rows_ = 0;
   bool expects_live_ = false;
