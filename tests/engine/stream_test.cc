@@ -240,6 +240,9 @@ TEST_F(StreamTest, ABurstOfTenMinutesIsTakenAsFastAsItCanBeTranscribed) {
   std::string expected = offline(sentence);
   for (std::size_t n = 1; n < begins_s.size(); ++n) expected += " " + offline(sentence);
   EXPECT_EQ(out.text(), expected);
+  ASSERT_FALSE(out.segments().empty());
+  EXPECT_NEAR(out.segments().front()->start_s, begins_s.front(), 0.6);
+  EXPECT_NEAR(out.segments().back()->start_s, begins_s.back(), 0.6);
   EXPECT_NEAR(out.segments().front()->start_s, begins_s.front(), 0.6);
   EXPECT_NEAR(out.segments().back()->start_s, begins_s.back(), 0.6);
 }
