@@ -3,6 +3,7 @@
 
 #include "backend/cpu/isa/kernel_table.h"
 #include "backend/cpu/scratch_pool.h"
+#include "backend/cpu/weight_memory.h"
 #include "backend/packed_sections.h"
 #include "base/thread_pool.h"
 
@@ -12,6 +13,7 @@ struct Context {
   const isa::KernelTable& isa;
   ThreadPool& pool;
   ScratchPool& scratch;
+  WeightMemory& weight_memory;
   PackedSections* sections = nullptr;  ///< where weights that were packed before come from; may be null
 };
 

@@ -2,25 +2,25 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "backend/cpu/context.h"
 #include "backend/packed_sections.h"
-#include "base/aligned_buffer.h"
 
 namespace qasr::cpu {
 
 class PackedBytes {
  public:
   PackedBytes() = default;
-  explicit PackedBytes(AlignedBuffer owned) : owned_(std::move(owned)), bytes_({owned_.data(), owned_.bytes()}) {}
+  PackedBytes(WeightMemory::Part own, std::size_t bytes) : block_(std::move(own.block)), bytes_({own.data, bytes}) {}
   explicit PackedBytes(std::span<const std::byte> borrowed) : bytes_(borrowed) {}
 
   const std::byte* data() const { return bytes_.data(); }
   std::size_t bytes() const { return bytes_.size(); }
 
  private:
-  AlignedBuffer owned_;  // keeps its address when moved
+  std::shared_ptr<AlignedBuffer> block_;  // null: borrowed
   std::span<const std::byte> bytes_;
 };
 
@@ -31,10 +31,10 @@ inline PackedBytes find_or_pack(const Context& context, const std::string& name,
     const std::span<const std::byte> found = context.sections->find(name, bytes);
     if (found.size() == bytes && bytes > 0) return PackedBytes(found);
   }
-  AlignedBuffer memory(bytes);
-  fill(memory.data());
-  if (context.sections != nullptr) context.sections->store(name, {memory.data(), bytes});
-  return PackedBytes(std::move(memory));
+  WeightMemory::Part memory = context.weight_memory.take(bytes);
+  fill(memory.data);
+  if (context.sections != nullptr) context.sections->store(name, {memory.data, bytes});
+  return PackedBytes(std::move(memory), bytes);
 }
 
 }  // namespace qasr::cpu
