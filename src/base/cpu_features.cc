@@ -49,6 +49,7 @@ CpuFeatures cpu_features() {
   CpuFeatures features;
 #if defined(QASR_X86_64)
   __builtin_cpu_init();
+  features.amd = __builtin_cpu_is("amd");
   features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   features.avx2_vnni = features.avx2 && has_avx_vnni();
   features.avx512 = features.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -15,4 +15,8 @@ std::vector<std::string> supported_isas();
 /// @throws Error kInvalidArgument (no such instruction set), kDevice (known, but not on this machine)
 const isa::KernelTable& select_isa(const std::string& name);
 
+/// How far ahead of their use kernels ask for weights that stream from memory, in bytes; 0: this processor's own
+/// prefetch does better alone.
+std::size_t stream_ahead_bytes();
+
 }  // namespace qasr::cpu

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backend/cpu/isa_selection.h"
 #include "backend/cpu/packed_matrix.h"
 #include "tensor/quant_blocks.h"
 #include "tensor/stored_blocks.h"
@@ -115,7 +116,7 @@ PackedMatrix pack_quantized(const Context& context, const PackSource& source, St
   };
   matrix.weights = pack_panels(context, source, panel_bytes, pack_panel);
   matrix.quant = {matrix.weights.data(), format, source.n_panels,
-                  source.n_segments * groups * isa::blocks_per_group(format), panel_bytes};
+                  source.n_segments * groups * isa::blocks_per_group(format), panel_bytes, stream_ahead_bytes()};
   return matrix;
 }
 

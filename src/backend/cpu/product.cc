@@ -20,13 +20,14 @@ constexpr std::size_t kQuantLeastRows = 32;
 constexpr std::size_t kStreamTaskBytes = std::size_t{64} << 10;
 // Sums of a streamed task, which should still be in L2 when the task finishes them.
 constexpr std::size_t kStreamSumBytes = std::size_t{128} << 10;
-// Tasks per thread, so that an unlucky thread does not hold up the others for long.
-constexpr std::size_t kTasksPerThread = 4;
+// Tasks per thread, so that an unlucky thread does not hold up the others for long. Streamed ones are large: memory is
+// at its fastest some way into a task.
+constexpr std::size_t kTasksPerThread = 4, kStreamTasksPerThread = 2;
 
 std::size_t stream_panels_per_block(const isa::KernelTable& isa, const PackedMatrix& matrix, std::size_t n_rows,
                                     std::size_t n_threads) {
   const std::size_t for_size = ceil_div(kStreamTaskBytes, std::max<std::size_t>(1, matrix.panel_bytes()));
-  const std::size_t for_balance = matrix.n_panels() / (kTasksPerThread * n_threads);
+  const std::size_t for_balance = matrix.n_panels() / (kStreamTasksPerThread * n_threads);
   const std::size_t for_sums = kStreamSumBytes / (std::max<std::size_t>(1, n_rows) * isa.panel_width * sizeof(float));
   const std::size_t wanted = std::min(std::max(for_size, for_balance), std::max<std::size_t>(1, for_sums));
   return round_up(wanted, 4);  // four panels are in flight at once

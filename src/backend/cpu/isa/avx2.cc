@@ -16,6 +16,7 @@ struct Avx2 : Avx2Float {
   static constexpr int kRowGroup = 1;
   static constexpr bool kOffsetWeights = false;
   static constexpr bool kWidensWeights = true;
+  static constexpr bool kDotsFromMemory = false;
   static constexpr int kQuantRows = 4;  // 8 sums + 2 weights + 1 broadcast + products of 16 registers
   static constexpr int kQuantTemporaries = 6;
 

@@ -16,6 +16,7 @@ struct Avx2Vnni : Avx2Float {
   static constexpr int kRowGroup = 1;
   static constexpr bool kOffsetWeights = true;
   static constexpr bool kWidensWeights = false;
+  static constexpr bool kDotsFromMemory = false;
   static constexpr int kQuantRows = 5;  // 10 sums + 2 weights + 1 broadcast of 16 registers
   static constexpr int kQuantTemporaries = 5;
 

@@ -16,6 +16,7 @@ struct Avx512 : Avx512Float {
   static constexpr int kRowGroup = 1;
   static constexpr bool kOffsetWeights = false;
   static constexpr bool kWidensWeights = true;
+  static constexpr bool kDotsFromMemory = false;
 
   static __m256i load_32(const std::byte* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
   static W load_bytes(const std::byte* from) { return _mm512_cvtepi8_epi16(load_32(from)); }

@@ -16,6 +16,7 @@ struct Avx512Vnni : Avx512Float {
   static constexpr int kRowGroup = 1;
   static constexpr bool kOffsetWeights = true;
   static constexpr bool kWidensWeights = false;
+  static constexpr bool kDotsFromMemory = true;
 
   static W load_bytes(const std::byte* from) { return _mm512_loadu_si512(from); }
   static W load_low_nibbles(const std::byte* from) { return _mm512_and_si512(load_bytes(from), _mm512_set1_epi8(15)); }
@@ -34,6 +35,9 @@ struct Avx512Vnni : Avx512Float {
   }
   // Assembly: around the intrinsic GCC 12 copies the sum from register to register, at half the speed.
   static void dot(I& sum, W w, Broadcast x) { __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x)); }
+  static void dot_from(I& sum, W w, const X* x) {
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*reinterpret_cast<const std::int32_t*>(x)));
+  }
   static F sum_to_float(I sum) { return _mm512_cvtepi32_ps(sum); }
 
   static std::int32_t store_rounded(const F* values, F inverse, X* q) {

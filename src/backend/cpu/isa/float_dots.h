@@ -18,6 +18,7 @@ struct WithFloatDots : Float {
   static constexpr int kRowGroup = 1;
   static constexpr bool kOffsetWeights = false;
   static constexpr bool kWidensWeights = true;
+  static constexpr bool kDotsFromMemory = false;
 
   static F load_w(const std::byte* from) { return Float::load(reinterpret_cast<const float*>(from)); }
   static void store_w(std::byte* to, F w) { Float::store(reinterpret_cast<float*>(to), w); }

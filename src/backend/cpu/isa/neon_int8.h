@@ -10,6 +10,7 @@ struct NeonInt8 : NeonFloat {
   using X = std::int8_t;
   static constexpr bool kOffsetWeights = false;
   static constexpr bool kWidensWeights = false;
+  static constexpr bool kDotsFromMemory = false;
 
   static int8x16_t load_16(const std::byte* from) { return vld1q_s8(reinterpret_cast<const std::int8_t*>(from)); }
   static int8x16_t low_nibbles(int8x16_t bytes) { return vandq_s8(bytes, vdupq_n_s8(15)); }

@@ -5,7 +5,8 @@
 //
 // V adds to what gemm.h needs: X (one quantised activation), W (weights of kLanes features at kDepthGroup depths in the
 // form that dot takes), kRowGroup (rows whose products one dot adds up: 1 or 2), Broadcast (activations of so many
-// rows), I (kLanes integer sums of each of them), and the functions used below.
+// rows), I (kLanes integer sums of each of them), kDotsFromMemory (a dot can broadcast activations by itself), and the
+// functions used below.
 #pragma once
 
 #include "backend/cpu/isa/quant_layout.h"
@@ -24,11 +25,11 @@ constexpr int quant_steps() {
 }
 
 // Blocks whose unpacked weights fit half of a small L1 cache together with the rows they meet.
-constexpr std::size_t kChunkBlocks = 16;
-// How far ahead of its use a panel that streams from memory is asked for: the hardware's own prefetch stops at every
-// 4 KiB page.
-constexpr std::size_t kQuantPrefetchBytes = 3072;
+constexpr std::size_t kChunkBlocks = 16, kShortChunkBlocks = 4;
 constexpr std::size_t kLineBytes = 64;
+// Tiles of up to so many rows wait for memory: fewer instructions let the processor look further ahead. Larger ones
+// share a broadcast among the vectors of a panel, which takes fewer loads.
+constexpr int kWaitingRows = 2;
 
 // What a tile asks memory for while it runs.
 struct Prefetch {
@@ -228,9 +229,15 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* const* re
 #pragma GCC unroll 16
         for (int group = 0; group < kRowGroups; ++group) {
           const std::size_t at = block * kBlock + static_cast<std::size_t>(step * V::kDepthGroup);
-          const typename V::Broadcast x = load_activations<V>(row + group * kRowGroup, at);
+          if constexpr (V::kDotsFromMemory && R <= kWaitingRows) {
+            const auto* x = reinterpret_cast<const typename V::X*>(row[group]) + at;
 #pragma GCC unroll 4
-          for (int v = 0; v < kVectors; ++v) V::dot(dot[group][v], w[v], x);
+            for (int v = 0; v < kVectors; ++v) V::dot_from(dot[group][v], w[v], x);
+          } else {
+            const typename V::Broadcast x = load_activations<V>(row + group * kRowGroup, at);
+#pragma GCC unroll 4
+            for (int v = 0; v < kVectors; ++v) V::dot(dot[group][v], w[v], x);
+          }
         }
       }
       F weight_scale[kVectors];
@@ -292,15 +299,15 @@ struct RowTiles {
 };
 
 // All row tiles over one chunk of one panel.
-//   next  where memory goes on after the chunk's stored form of `stored_bytes`
+//   next  what is needed after it and still in memory, of `next_bytes`
 template <typename V, typename Weights>
 void quant_row_tiles(const QuantRows& rows, const RowTiles& tiles, std::size_t segment, const RecordRange& range,
-                     const std::byte* weights, const std::byte* next, std::size_t stored_bytes, float* c,
-                     std::size_t ldc, bool accumulate) {
+                     const std::byte* weights, const std::byte* next, std::size_t next_bytes, float* c, std::size_t ldc,
+                     bool accumulate) {
   // The tiles ask for the next chunk while they work on this one, evenly, so that memory is never idle.
-  const std::size_t tile_blocks = tiles.count * range.n, n_lines = (stored_bytes + kLineBytes - 1) / kLineBytes;
+  const std::size_t tile_blocks = tiles.count * range.n, n_lines = (next_bytes + kLineBytes - 1) / kLineBytes;
   Prefetch prefetch{next, (n_lines + tile_blocks - 1) / tile_blocks};
-  const std::byte* end = next + stored_bytes;
+  const std::byte* end = next + next_bytes;
   for (std::size_t row = 0; row < rows.n_rows; row += tiles.height) {
     const std::size_t count = rows.n_rows - row < tiles.height ? rows.n_rows - row : tiles.height;
     const std::byte* const* records = rows.records + row * rows.n_segments + segment;
@@ -315,9 +322,11 @@ template <typename V, typename Stored>
 void quant_panels(const QuantRows& rows, const QuantPanels& panels, std::byte* scratch, float* c, std::size_t ldc) {
   using Scratch = Unpacked<V, Stored>;
   const RowTiles tiles(rows.n_rows, V::kQuantRows);
-  const bool unpacks = tiles.count >= 2 && (V::kWidensWeights || Stored::kHasBias);
-  // One tile of rows reads a panel once, from memory, in one go; more stay on a chunk while it is in L1.
-  const std::size_t chunk = tiles.count == 1 ? rows.layout.n_blocks : kChunkBlocks;
+  const bool unpacks = V::kWidensWeights && tiles.count >= 2;  // taking 4-bit weights apart again costs next to nothing
+  // One tile of rows reads a panel once, from memory, in one go; more stay on a chunk while it is in L1. Two are hardly
+  // slower than memory: short chunks keep it busy.
+  const std::size_t chunk =
+      tiles.count == 1 ? rows.layout.n_blocks : (tiles.count == 2 ? kShortChunkBlocks : kChunkBlocks);
   for (std::size_t panel = 0; panel < panels.n_panels; ++panel, c += quant_width<V>()) {
     const std::byte* weights = panels.data + panel * panels.panel_bytes;
     bool accumulate = false;
@@ -326,12 +335,13 @@ void quant_panels(const QuantRows& rows, const QuantPanels& panels, std::byte* s
         const std::size_t left = rows.layout.n_blocks - begin;
         const RecordRange range{&rows.layout, begin, left < chunk ? left : chunk};
         const std::size_t stored_bytes = chunk_bytes<Stored>(range.n);
-        const std::byte* next = weights + (tiles.count == 1 ? kQuantPrefetchBytes : stored_bytes);
+        const std::byte* next = weights + (tiles.count == 1 ? panels.ahead_bytes : stored_bytes);
+        const std::size_t next_bytes = next == weights ? 0 : stored_bytes;
         if (unpacks) {
           unpack_chunk<V, Stored>(weights, range.n, scratch);
-          quant_row_tiles<V, Scratch>(rows, tiles, segment, range, scratch, next, stored_bytes, c, ldc, accumulate);
+          quant_row_tiles<V, Scratch>(rows, tiles, segment, range, scratch, next, next_bytes, c, ldc, accumulate);
         } else {
-          quant_row_tiles<V, Stored>(rows, tiles, segment, range, weights, next, stored_bytes, c, ldc, accumulate);
+          quant_row_tiles<V, Stored>(rows, tiles, segment, range, weights, next, next_bytes, c, ldc, accumulate);
         }
         weights += stored_bytes;
       }

@@ -43,6 +43,7 @@ struct QuantPanels {
   std::size_t n_panels = 0;
   std::size_t n_blocks = 0;     ///< of 32 along the depth, padding included; a multiple of blocks_per_group
   std::size_t panel_bytes = 0;  ///< from one panel to the next
+  std::size_t ahead_bytes = 0;  ///< how far ahead weights that stream from memory are asked for; 0: not at all
 };
 
 constexpr std::size_t group_header_bytes(QuantFormat format, std::size_t panel_width) {
