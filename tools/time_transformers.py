@@ -4,8 +4,9 @@ synthetic checkpoint, clips of noise, forced numbers of tokens. What bench/gpu/b
 
     tools/time_transformers.py --model qwen3-asr-0.6b --batch 128 --audio-s 30 [--runs 3]
 
-Prints a line of JSON per batch size: audio seconds per second from log-mel values that are on the GPU already, and from samples,
-through the reference's feature extractor, computed on the GPU.
+Prints a line of JSON per batch size: audio seconds per second from log-mel values that are on the GPU already, from samples through
+the reference's feature extractor computed on the GPU, and from samples with the extractor as it runs unless told otherwise, on the
+CPU, after which its values are copied to the GPU.
 """
 
 import argparse
@@ -64,15 +65,16 @@ def timed_encoder(model, inputs):
     return time.perf_counter() - start
 
 
-def timed_features(batch, audio_s, device):
-    """The reference's feature extractor over noise in host memory."""
+def timed_features(batch, audio_s, device, gpu):
+    """The reference's feature extractor, computed on `device`, over noise in host memory, until its values are on the GPU."""
     samples = [np.random.default_rng(i).uniform(-0.1, 0.1, int(audio_s * 16000)).astype(np.float32) for i in range(batch)]
     extractor = Qwen3ASRFeatureExtractor()
 
     def once():
         torch.cuda.synchronize()
         start = time.perf_counter()
-        extractor(samples, sampling_rate=16000, padding="longest", truncation=False, return_tensors="pt", device=device)
+        extractor(samples, sampling_rate=16000, padding="longest", truncation=False, return_tensors="pt",
+                  device=device)["input_features"].to(gpu, torch.bfloat16)
         torch.cuda.synchronize()
         return time.perf_counter() - start
 
@@ -97,11 +99,15 @@ def main():
         timed_encoder(model, inputs)
         times = [timed_run(model, inputs, n_tokens) for _ in range(arguments.runs)]
         encoder = statistics.median(timed_encoder(model, inputs) for _ in range(arguments.runs))
-        seconds, features_s = statistics.median(times), timed_features(batch, arguments.audio_s, arguments.device)
+        seconds = statistics.median(times)
+        features_s, cpu_features_s = (timed_features(batch, arguments.audio_s, device, arguments.device)
+                                      for device in (arguments.device, "cpu"))
         print(json.dumps({"model": arguments.model, "batch": batch, "audio_s": arguments.audio_s, "tokens": n_tokens,
-                          "seconds": seconds, "encoder_s": encoder, "features_s": features_s,
+                          "seconds": seconds, "encoder_s": encoder, "features_s": features_s, "cpu_features_s": cpu_features_s,
                           "audio_s_per_s": batch * arguments.audio_s / seconds,
                           "audio_s_per_s_from_samples": batch * arguments.audio_s / (seconds + features_s),
+                          "audio_s_per_s_by_default": batch * arguments.audio_s / (seconds + cpu_features_s),
+                          "cpu_threads": torch.get_num_threads(),
                           "transformers": transformers.__version__, "torch": torch.__version__,
                           "attention": model.config._attn_implementation,
                           "gpu": torch.cuda.get_device_name(arguments.device)}), flush=True)
