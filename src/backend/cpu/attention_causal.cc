@@ -37,20 +37,11 @@ struct CausalTask {
   const float* q;                     // there
 };
 
-// Widened copies of a bf16 page pay off once several tiles of rows read them.
-isa::Panels widened(const isa::KernelTable& isa, isa::Panels panels, std::size_t elements, float* to) {
-  isa.widen(static_cast<const std::uint16_t*>(panels.data), elements, to);
-  panels.data = to;
-  panels.is_bf16 = false;
-  return panels;
-}
-
 void run_task(const isa::KernelTable& isa, const CausalShape& shape, const PagedKvCache& cache, const CausalTask& task,
               float* memory, const RowSink& out) {
   const std::size_t n_queries = task.n_rows * shape.group, dim = shape.head_dim, row_stride = shape.n_heads * dim;
-  float *queries = memory, *keys_f32 = queries + shape.max_queries * dim;
-  float* values_f32 = keys_f32 + cache.key_elements();
-  AttentionTile tile(values_f32 + cache.value_elements(), shape.max_queries, shape.score_stride, shape.padded_dim);
+  float* queries = memory;
+  AttentionTile tile(queries + shape.max_queries * dim, shape.max_queries, shape.score_stride, shape.padded_dim);
   tile.begin(n_queries);
   for (std::size_t row = 0; row < task.n_rows; ++row) {
     std::copy_n(task.q + row * row_stride, shape.group * dim, queries + row * shape.group * dim);
@@ -61,12 +52,8 @@ void run_task(const isa::KernelTable& isa, const CausalShape& shape, const Paged
     const std::int32_t page = task.pages[begin / shape.page_tokens];
     isa::Panels keys = cache.keys(task.layer, page, task.kv_head);
     const std::size_t n_keys = std::min(shape.page_tokens, n_positions - begin);
-    isa::Panels values = cache.values(task.layer, page, task.kv_head, n_keys);
+    const isa::Panels values = cache.values(task.layer, page, task.kv_head, n_keys);
     keys.n_panels = ceil_div(n_keys, isa.panel_width);  // none for positions that no row of the tile sees
-    if (keys.is_bf16 && n_queries > isa.tile_rows) {
-      keys = widened(isa, keys, cache.key_elements(), keys_f32);
-      values = widened(isa, values, cache.value_elements(), values_f32);
-    }
     tile.add_keys(isa, queries, dim, n_queries, keys, values, scale, [&](std::size_t query) {
       const std::size_t visible = task.first_position + query / shape.group + 1;
       return visible <= begin ? 0 : std::min(shape.page_tokens, visible - begin);
@@ -91,7 +78,7 @@ void CpuBackend::attention_causal(ConstTensorView q, int n_heads, int layer, con
   }
   const std::size_t tiles = ceil_div(static_cast<std::size_t>(longest), shape.rows_per_tile);
   const std::size_t worker_floats =
-      round_up(shape.max_queries * shape.head_dim + cache.key_elements() + cache.value_elements() +
+      round_up(shape.max_queries * shape.head_dim +
                    AttentionTile::floats(shape.max_queries, shape.score_stride, shape.padded_dim),
                16);
   const auto n_threads = static_cast<std::size_t>(pool_.n_threads());

@@ -24,9 +24,6 @@ class PagedKvCache final : public KvCache {
   /// Page `to` becomes a copy of page `from` in all layers.
   void copy_page(std::int32_t from, std::int32_t to) noexcept;
 
-  std::size_t key_elements() const { return key_elements_; }
-  std::size_t value_elements() const { return value_elements_; }
-
  private:
   std::byte* at(int layer, std::int32_t page, std::size_t kv_head) const;
 

@@ -94,8 +94,6 @@ struct KernelTable {
   void (*scale)(const float* x, float factor, std::size_t n, float* y) noexcept;
   /// y = a + b
   void (*add)(const float* a, const float* b, std::size_t n, float* y) noexcept;
-  /// Interleaved bf16 to f32 in natural order; n is a multiple of 2 * lanes.
-  void (*widen)(const std::uint16_t* from, std::size_t n, float* to) noexcept;
   /// The largest element; NaNs count as -inf.
   float (*max_element)(const float* x, std::size_t n) noexcept;
 };

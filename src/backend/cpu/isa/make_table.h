@@ -33,7 +33,6 @@ constexpr KernelTable make_table(const char* name) {
           .softmax_step = softmax_step<V>,
           .scale = scale<V>,
           .add = add<V>,
-          .widen = widen<V>,
           .max_element = max_element<V>};
 }
 

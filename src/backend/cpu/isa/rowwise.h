@@ -148,12 +148,12 @@ void softmax_step(float* scores, std::size_t n_valid, std::size_t n_padded, floa
   using F = typename V::F;
   for (std::size_t i = n_valid; i < n_padded; ++i) scores[i] = 0.0f;
   if (n_valid == 0) return;
-  scale<V>(scores, scale_factor, n_valid, scores);
-  const float tile_max = max_element<V>(scores, n_valid);
+  const float tile_max = max_element<V>(scores, n_valid) * scale_factor;
   const float max = tile_max > state.max ? tile_max : state.max;
   F sum = V::zero();
   for_vectors<V>(n_valid, [&](std::size_t i, std::size_t count) {
-    F weight = exp<V>(V::sub(V::load(scores + i), V::set(max)));  // reads zeros past n_valid: n_padded covers them
+    // Reads zeros past n_valid: n_padded covers them.
+    F weight = exp<V>(V::sub(V::mul(V::load(scores + i), V::set(scale_factor)), V::set(max)));
     if (count < V::kLanes) weight = V::first(weight, count);
     V::store(scores + i, weight);
     sum = V::add(sum, weight);
