@@ -1,6 +1,7 @@
-// What is particular to the CPU backend: choosing instruction sets, and callers side by side.
+// What is particular to the CPU backend: choosing instruction sets, callers side by side, memory of weights.
 #include "backend/cpu/cpu_backend.h"
 
+#include <cstring>
 #include <thread>
 
 #include "backend/backend_test_util.h"
@@ -117,6 +118,26 @@ TEST_P(CpuBackendTest, ThreadsDoNotChangeBits) {
     backend->linear(input, *weight, y, {});
     if (first.empty()) first = y.read();
     expect_same(y.read(), first, std::to_string(n_threads) + " threads");
+  }
+}
+
+TEST(WeightMemory, PartsShareBlocksAndOutliveIt) {
+  constexpr std::size_t kSmall = 1000, kLarge = std::size_t{40} << 20;  // more than a block
+  std::vector<cpu::WeightMemory::Part> parts;
+  {
+    cpu::WeightMemory memory;
+    for (const std::size_t bytes : {kSmall, kSmall, kLarge, kSmall}) {
+      parts.push_back(memory.take(bytes));
+      ASSERT_EQ(reinterpret_cast<std::uintptr_t>(parts.back().data) % AlignedBuffer::kAlignment, 0u);
+      std::memset(parts.back().data, static_cast<int>(parts.size()), bytes);
+    }
+  }
+  EXPECT_EQ(parts[0].block, parts[1].block);
+  EXPECT_NE(parts[0].block, parts[2].block);
+  EXPECT_EQ(parts[0].block, parts[3].block);  // a large part does not end a block that has room
+  for (std::size_t part = 0; part < parts.size(); ++part) {
+    EXPECT_EQ(static_cast<std::size_t>(parts[part].data[0]), part + 1);
+    EXPECT_EQ(static_cast<std::size_t>(parts[part].data[kSmall - 1]), part + 1);
   }
 }
 
