@@ -27,7 +27,8 @@ class PackedConvStem final : public ConvStemWeight {
 
 class CpuBackend : public Backend {
  public:
-  CpuBackend(int n_threads, const isa::KernelTable& isa) : pool_(n_threads), context_{isa, pool_, scratch_, weight_memory_} {}
+  CpuBackend(int n_threads, const isa::KernelTable& isa)
+      : pool_(n_threads), context_{isa, pool_, scratch_, weight_memory_} {}
 
   std::string description() const override;
   DType operand_dtype(const LinearWeight& w) const override;
