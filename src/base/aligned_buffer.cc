@@ -10,7 +10,7 @@
 namespace qasr {
 namespace {
 
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kHugePage = AlignedBuffer::kHugePage;
 // Beyond the address space of today's processors; such a size is a miscalculation or an absurd option.
 constexpr std::size_t kLargest = std::size_t{1} << 47;
 

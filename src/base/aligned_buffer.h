@@ -9,6 +9,7 @@ namespace qasr {
 class AlignedBuffer {
  public:
   static constexpr std::size_t kAlignment = 64;  ///< one cache line, one AVX-512 vector
+  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
   AlignedBuffer() = default;
   /// 0 bytes: an empty buffer whose data() is null.

@@ -7,9 +7,8 @@
 namespace qasr::cpu {
 namespace {
 
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
 // Memory is resident from its first use on, so what a block has left costs nothing.
-constexpr std::size_t kBlockBytes = 16 * kHugePage;
+constexpr std::size_t kBlockBytes = 16 * AlignedBuffer::kHugePage;
 
 }  // namespace
 
@@ -20,7 +19,7 @@ WeightMemory::Part WeightMemory::take(std::size_t bytes) {
     used_ = begin + bytes;
     return {block_, block_->data() + begin};
   }
-  auto block = std::make_shared<AlignedBuffer>(round_up(std::max(bytes, kBlockBytes), kHugePage));
+  auto block = std::make_shared<AlignedBuffer>(round_up(std::max(bytes, kBlockBytes), AlignedBuffer::kHugePage));
   if (block_ == nullptr || block->bytes() - bytes > block_->bytes() - used_) {  // has more room for those to come
     block_ = block;
     used_ = bytes;
