@@ -12,6 +12,7 @@ delay    commit delay of words in a paced stream of the demonstration model (bal
 streams  1, 4 and 16 paced streams of the demonstration model
 cost     synthetic 0.6B, q8: compute per audio second in the first minute (unpaced, presets balanced and accurate)
 hour     demonstration model, an hour unpaced: compute and memory at the end against the beginning
+hour-0.6b  the same with synthetic 0.6B, as in cost; a quarter of an hour, only if asked for
 short    synthetic 0.6B: a stream of 30 s against the offline run of as many tokens
 
 Needs a built `qasr` (QASR_PROGRAM or build/release/bin/qasr) and, for word ends, flite (Debian package).
@@ -169,12 +170,23 @@ def cost(arguments):
 
 
 def hour(arguments):
-    print(f"hour: demonstration model, {arguments.minutes} minutes unpaced")
-    report = bench("--model", "demo", "--stream", arguments.plain, "--audio-s", 60 * arguments.minutes, "--unpaced")
+    print(f"hour: demonstration model, {arguments.minutes:g} minutes unpaced")
+    long_stream(arguments, "--model", "demo")
+
+
+def hour_06b(arguments):
+    print(f"hour-0.6b: synthetic 0.6B, q8, 4 tokens per second, {arguments.minutes:g} minutes unpaced")
+    report = long_stream(arguments, "--model", arguments.synthetic, "--tokens-per-s", 4)
+    print(f"        {report['first_minute_per_audio_s']:.3f} and {report['last_minute_per_audio_s']:.3f} s per audio second")
+
+
+def long_stream(arguments, *model):
+    report = bench(*model, "--stream", arguments.plain, "--audio-s", 60 * arguments.minutes, "--unpaced")
     first, last = report["first_minute_per_audio_s"], report["last_minute_per_audio_s"]
     bar("compute per audio second, last minute against first", f"{last / first:.2f}", "<= 1.1", last <= 1.1 * first)
     growth = 100 * (report["late_rss_mb"] / report["early_rss_mb"] - 1)
     bar(f"memory at the end against minute 2 ({report['early_rss_mb']:.0f} MB)", f"{growth:+.1f} %", "<= 5 %", growth <= 5)
+    return report
 
 
 def short(arguments):
@@ -198,10 +210,11 @@ def main():
         arguments.plain = plain_manifest(pathlib.Path(folder))
         if "delay" in steps or "streams" in steps:
             arguments.manifest = make_manifest(pathlib.Path(folder))
-        if "cost" in steps or "short" in steps:
+        if {"cost", "short", "hour-0.6b"} & set(steps):
             arguments.synthetic = synthetic_model(pathlib.Path(folder))
         for step in steps:
-            {"text": text, "delay": delay, "streams": streams, "cost": cost, "hour": hour, "short": short}[step](arguments)
+            {"text": text, "delay": delay, "streams": streams, "cost": cost, "hour": hour, "hour-0.6b": hour_06b,
+             "short": short}[step](arguments)
     print("all bars hold" if not failures else f"{len(failures)} bars missed: " + "; ".join(failures))
     return 1 if failures else 0
 

@@ -64,7 +64,8 @@ struct StreamOptions {
   /// up to 4 s. 0: no limit. At most 100.
   double max_load = 0.2;
   CommitPolicy commit = CommitPolicy::kAgreement;
-  /// kAgreement: hypotheses that must agree, 1 to 8; 0: as `latency` says.
+  /// kAgreement: hypotheses that must agree, 1 to 8; 0: as `latency` says. Twice as many on words that are less likely
+  /// than not, and on what follows them.
   int agreement = 0;
   /// kOfficial: steps of a segment before anything is committed, and tokens at the end that never are.
   int unfixed_chunks = 2, unfixed_tokens = 5;

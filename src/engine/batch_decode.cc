@@ -135,7 +135,7 @@ EngineLoad BatchRunner::load() const {
 
 void BatchRunner::accept(DecodeRun& run, std::int32_t id, float log_prob) {
   run.ids.push_back(id);
-  if (run.wants_log_probs) run.log_probs.push_back(log_prob);
+  if (run.wants_log_probs) run.log_probs.push_back(run.scripted_tokens > 0 ? 0 : log_prob);
   ++run.timings.n_generated_tokens;
   if (run.scripted_tokens > 0) {
     if (run.ids.size() >= run.scripted_tokens) end_run(run, RunEnd::kTokenLimit);

@@ -4,12 +4,16 @@
 #include <string>
 #include <string_view>
 
+#include "base/check.h"
 #include "base/utf8.h"
 
 namespace qasr {
 namespace {
 
 constexpr std::string_view kPunctuation = ",.;:?!";
+// A token less likely than all others together is unsure: twice as many hypotheses must agree on it.
+constexpr float kUnsureLogProb = -0.6931472F;  // log(1/2)
+constexpr std::size_t kUnsureFactor = 2;
 
 // A token that begins a word, or belongs to a script that writes without spaces.
 bool begins_word(std::string_view bytes) {
@@ -30,13 +34,14 @@ CommitTracker::CommitTracker(const CommitSettings& settings, const Tokenizer& to
       forced_language_(forced_language),
       text_tag_(tokenizer.token_id("<asr_text>")) {}
 
-std::size_t CommitTracker::add(std::span<const std::int32_t> hypothesis) {
+std::size_t CommitTracker::add(std::span<const std::int32_t> hypothesis, std::span<const float> log_probs) {
+  QASR_CHECK(log_probs.size() == hypothesis.size());
   ++n_steps_;
   std::size_t n_tokens = 0;
-  if (settings_.policy == CommitPolicy::kAgreement) n_tokens = agreed(hypothesis);
+  if (settings_.policy == CommitPolicy::kAgreement) n_tokens = agreed(hypothesis, log_probs);
   if (settings_.policy == CommitPolicy::kOfficial) n_tokens = official(hypothesis);
   before_.emplace_front(hypothesis.begin(), hypothesis.end());
-  if (before_.size() >= static_cast<std::size_t>(std::max(1, settings_.agreement))) before_.pop_back();
+  if (before_.size() >= kUnsureFactor * static_cast<std::size_t>(settings_.agreement)) before_.pop_back();
   return commit(hypothesis, n_tokens);
 }
 
@@ -45,17 +50,28 @@ std::size_t CommitTracker::at_pause(std::span<const std::int32_t> hypothesis) {
   return commit(hypothesis, without_punctuation(hypothesis, hypothesis.size()));
 }
 
-// The words at the beginning that this hypothesis and the ones before have in common.
-std::size_t CommitTracker::agreed(std::span<const std::int32_t> hypothesis) const {
-  if (before_.size() + 1 < static_cast<std::size_t>(settings_.agreement)) return 0;
-  std::size_t n_tokens = hypothesis.size();
-  for (const std::vector<std::int32_t>& other : before_) {
-    const auto end = std::mismatch(hypothesis.begin(), hypothesis.end(), other.begin(), other.end()).first;
-    n_tokens = std::min(n_tokens, static_cast<std::size_t>(end - hypothesis.begin()));
-  }
+// The words at the beginning that this hypothesis and the ones before have in common; from the first unsure token on,
+// this one and more of those before.
+std::size_t CommitTracker::agreed(std::span<const std::int32_t> hypothesis, std::span<const float> log_probs) const {
+  const auto agreement = static_cast<std::size_t>(settings_.agreement);
+  const std::size_t n_shared_sure = n_shared(hypothesis, agreement);
+  std::size_t n_tokens = std::min(n_shared_sure, n_shared(hypothesis, kUnsureFactor * agreement));
+  while (n_tokens < n_shared_sure && log_probs[n_tokens] >= kUnsureLogProb) ++n_tokens;
   // A word with nothing behind it may be cut off by the end of the audio, twice in the same way.
   if (n_tokens == hypothesis.size()) n_tokens = before_last_word(hypothesis);
   return without_punctuation(hypothesis, at_word_end(hypothesis, n_tokens));
+}
+
+// Tokens at the beginning that the last n_hypotheses have in common, this one among them; 0: there are not as many.
+std::size_t CommitTracker::n_shared(std::span<const std::int32_t> hypothesis, std::size_t n_hypotheses) const {
+  if (before_.size() + 1 < n_hypotheses) return 0;
+  std::size_t n_tokens = hypothesis.size();
+  for (std::size_t index = 0; index + 1 < n_hypotheses; ++index) {
+    const std::vector<std::int32_t>& other = before_[index];
+    const auto end = std::mismatch(hypothesis.begin(), hypothesis.end(), other.begin(), other.end()).first;
+    n_tokens = std::min(n_tokens, static_cast<std::size_t>(end - hypothesis.begin()));
+  }
+  return n_tokens;
 }
 
 std::size_t CommitTracker::before_last_word(std::span<const std::int32_t> hypothesis) const {

@@ -26,15 +26,16 @@ class CommitTracker {
   /// @param forced_language  answers have no "language X<asr_text>" before the text
   CommitTracker(const CommitSettings& settings, const Tokenizer& tokenizer, bool forced_language);
 
-  /// The next hypothesis, without end token. Returns how many of its tokens are committed now: whole words, never fewer
-  /// than before. Nothing is committed before there is text.
-  std::size_t add(std::span<const std::int32_t> hypothesis);
+  /// The next hypothesis, without end token, and the natural logarithms of its tokens' probabilities. Returns how many
+  /// of its tokens are committed now: whole words, never fewer than before. Nothing is committed before there is text.
+  std::size_t add(std::span<const std::int32_t> hypothesis, std::span<const float> log_probs);
   /// Speech has paused after this hypothesis: all of it but the punctuation at its end, which may still change.
   std::size_t at_pause(std::span<const std::int32_t> hypothesis);
   std::size_t n_committed() const { return n_committed_; }
 
  private:
-  std::size_t agreed(std::span<const std::int32_t> hypothesis) const;
+  std::size_t agreed(std::span<const std::int32_t> hypothesis, std::span<const float> log_probs) const;
+  std::size_t n_shared(std::span<const std::int32_t> hypothesis, std::size_t n_hypotheses) const;
   std::size_t before_last_word(std::span<const std::int32_t> hypothesis) const;
   std::size_t official(std::span<const std::int32_t> hypothesis) const;
   std::size_t at_word_end(std::span<const std::int32_t> hypothesis, std::size_t n_tokens) const;
@@ -46,7 +47,7 @@ class CommitTracker {
   const Tokenizer& tokenizer_;
   bool forced_language_;
   std::int32_t text_tag_;
-  std::deque<std::vector<std::int32_t>> before_;  // hypotheses of the last steps, the last one first
+  std::deque<std::vector<std::int32_t>> before_;  // hypotheses of the steps before, the last one first
   int n_steps_ = 0;
   std::size_t n_committed_ = 0;
 };
