@@ -73,9 +73,9 @@ class Decoder {
   }
 
   /// Runs rows of several sequences. n_rows[s] rows of x belong to sequence ids[s], which has seen n_past[s] positions.
-  /// Returns queries and attention side by side, [rows, 2 * width].
+  /// Returns queries and attention side by side, [rows, 2 * width]; without queries, nothing.
   Floats step(const Floats& x, const std::vector<int>& ids, const std::vector<std::int32_t>& n_past,
-              const std::vector<std::int32_t>& n_rows, int layer) {
+              const std::vector<std::int32_t>& n_rows, int layer, bool with_queries = true) {
     std::vector<std::int32_t> row_begin = {0};
     std::vector<std::vector<std::int32_t>> pages;
     std::vector<std::span<const std::int32_t>> page_spans;
@@ -90,9 +90,10 @@ class Decoder {
     const SequenceBatch batch{row_begin, n_past, page_spans};
     const std::int64_t rows = row_begin.back();
     const Input input(backend_, x, {rows, Model::kHidden});
-    const Output q(backend_, {rows, model_.width()}), y(backend_, {rows, model_.width()});
+    const Output q(backend_, {with_queries ? rows : 0, model_.width()}), y(backend_, {rows, model_.width()});
     backend_.qkv_norm_rope_append(
         input, {qkv_.get(), q_norm_.view(), k_norm_.view(), 1e-6f, cos_.view(), sin_.view(), layer}, batch, *cache_, q);
+    if (!with_queries) return {};
     backend_.attention_causal(q, model_.n_heads, layer, batch, *cache_, y);
     const Floats queries = q.read(), attended = y.read();
     Floats both;
@@ -170,6 +171,22 @@ TEST_P(AttentionTest, PrefillEqualsStepsBitForBit) {
       done += count;
     }
     expect_same(steps, prefill, model.name());
+  }
+}
+
+// Keys and values alone, of few rows and of many, are what they are with queries.
+TEST_P(AttentionTest, KeysAndValuesWithoutQueriesAreTheSame) {
+  for (const Model& model : models()) {
+    for (const std::int32_t n : {1, 3, 90}) {
+      const Floats x = tokens(n + 20, 8), next = tokens(2, 9);
+      for (Backend* backend : {cpu_.get(), reference_.get()}) {
+        Decoder whole(*backend, model), keys(*backend, model);
+        whole.step(x, {0, 1}, {0, 0}, {n, 20}, 1);
+        keys.step(x, {0, 1}, {0, 0}, {n, 20}, 1, false);
+        expect_same(keys.step(next, {0, 1}, {n, 20}, {1, 1}, 1), whole.step(next, {0, 1}, {n, 20}, {1, 1}, 1),
+                    model.name() + ", " + std::to_string(n) + " rows");
+      }
+    }
   }
 }
 

@@ -337,7 +337,7 @@ class Backend {
   /// the cache at positions n_past[s] + row; queries written out.
   ///   x    [rows, hidden] act, already normalised (input_layernorm)
   ///   qkv  [(n_heads + 2 n_kv_heads) * head_dim, hidden]: q rows, then k, then v
-  ///   q    [rows, n_heads * head_dim] act
+  ///   q    [rows, n_heads * head_dim] act; [0, n_heads * head_dim]: only keys and values are computed
   /// Source: Qwen3Attention in Hugging Face transformers; arXiv:2104.09864 (RoPE, half-split convention).
   struct QkvNormRope {
     const LinearWeight* qkv = nullptr;

@@ -146,7 +146,7 @@ inline void check_qkv_norm_rope_append(ConstTensorView x, const Backend::QkvNorm
   const KvCacheShape& shape = cache.shape();
   QASR_CHECK(p.qkv != nullptr && x.shape.rank() == 2 && q.shape.rank() == 2 && shape.head_dim % 2 == 0);
   check_matrix(x, x.rows(), p.qkv->in_features(), act);
-  check_matrix(q, x.rows(), p.qkv->out_features() - 2LL * shape.n_kv_heads * shape.head_dim, act);
+  check_matrix(q, q.rows() == 0 ? 0 : x.rows(), p.qkv->out_features() - 2LL * shape.n_kv_heads * shape.head_dim, act);
   check_vector(p.q_norm, shape.head_dim);
   check_vector(p.k_norm, shape.head_dim);
   QASR_CHECK(q.cols() % shape.head_dim == 0 && p.layer >= 0 && p.layer < shape.n_layers && !p.qkv->has_bias());

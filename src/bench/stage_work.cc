@@ -32,12 +32,14 @@ double encoder_work(const AudioEncoderConfig& config, std::int64_t n_frames) {
          n_tokens * (config.n_layers * per_layer + d * d + d * config.output_dim);
 }
 
+// The last layer computes keys and values of all rows, and the rest of one.
 double prefill_work(const TextDecoderConfig& config, double n_rows) {
   const double hidden = config.hidden, q_width = config.n_heads * config.head_dim;
-  const double qkv_width = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim;
-  const double per_row = qkv_width * hidden + q_width * hidden + 3 * hidden * config.d_ff;
+  const double keys_and_values = 2.0 * config.n_kv_heads * config.head_dim * hidden;
+  const double rest = 2 * q_width * hidden + 3 * hidden * config.d_ff;
   const double attention = n_rows * (n_rows + 1) / 2 * 2 * q_width;
-  return config.n_layers * (n_rows * per_row + attention) + hidden * config.vocab;
+  return config.n_layers * n_rows * keys_and_values + (config.n_layers - 1) * (n_rows * rest + attention) + rest +
+         n_rows * 2 * q_width + hidden * config.vocab;
 }
 
 }  // namespace

@@ -17,9 +17,11 @@ TEST(StageWork, SmallModelAtThirtySeconds) {
   // 390 tokens, 18 layers, windows of 104 tokens; two projections.
   const double layer = 4.0 * 896 * 896 + 2.0 * 896 * 3584 + 2.0 * 104 * 896;
   EXPECT_EQ(work.encoder, stem + 390 * (18 * layer + 896.0 * 896 + 896.0 * 1024));
-  // 28 layers: q, k, v, o of 16 and 8 heads of 128, three matrices of 3072, half a square of attention; one head row.
-  const double row = 1024.0 * (2048 + 2 * 1024) + 2048.0 * 1024 + 3.0 * 1024 * 3072;
-  EXPECT_EQ(work.prefill, 28 * (405 * row + 405 * 406.0 * 2048) + 1024.0 * 151936);
+  // 27 layers: q, k, v, o of 16 and 8 heads of 128, three matrices of 3072, half a square of attention. Of the last
+  // layer k and v, and the rest of one row; one head row.
+  const double row = 1024.0 * (2048 + 2 * 1024) + 2048.0 * 1024 + 3.0 * 1024 * 3072, kv = 1024.0 * 2 * 1024;
+  const double last = 405 * kv + (row - kv) + 405 * 2 * 2048;
+  EXPECT_EQ(work.prefill, 27 * (405 * row + 405 * 406.0 * 2048) + last + 1024.0 * 151936);
 }
 
 TEST(StageWork, SegmentsAddUp) {

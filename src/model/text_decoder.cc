@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <functional>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -84,19 +85,29 @@ void TextDecoder::make_room(std::span<const PrefillInput> inputs, DecoderWorkspa
 }
 
 void TextDecoder::extend(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const {
+  workspace.n_wanted.assign(inputs.size(), 0);
+  extend_rows(inputs, workspace);
+}
+
+// All rows in one pass; the output of the last workspace.n_wanted[i] rows of every input.
+ConstTensorView TextDecoder::extend_rows(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const {
   begin_extend(inputs, workspace);
-  run_layers(upload_batch(workspace), inputs[0].sequence->pool().cache(), workspace);
+  const ConstTensorView wanted = run_layers(upload_batch(workspace), inputs[0].sequence->pool().cache(), workspace);
   for (const PrefillInput& input : inputs) input.sequence->advance(static_cast<int>(input.ids.size()));
+  return wanted;
 }
 
 bool TextDecoder::extend_slice(ExtendPass& pass, DecoderWorkspace& workspace,
                                const std::function<bool()>& pause) const {
   if (!std::exchange(pass.is_begun, true)) begin_extend(pass.inputs, workspace);
   const SequenceBatch batch = upload_batch(workspace);
-  while (pass.next_layer < config_.n_layers) {
-    run_layer(pass.next_layer++, batch, pass.inputs[0].sequence->pool().cache(), workspace);
-    if (pass.next_layer < config_.n_layers && pause()) return false;
+  KvCache& cache = pass.inputs[0].sequence->pool().cache();
+  while (pass.next_layer < config_.n_layers - 1) {
+    run_layer(pass.next_layer++, workspace.x.view(), batch, cache, workspace);
+    if (pause()) return false;
   }
+  workspace.n_wanted.assign(pass.inputs.size(), 0);
+  run_last_layer(batch, cache, workspace);
   for (const PrefillInput& input : pass.inputs) input.sequence->advance(static_cast<int>(input.ids.size()));
   return true;
 }
@@ -121,32 +132,31 @@ void TextDecoder::prefill(std::span<const PrefillInput> inputs, DecoderWorkspace
   QASR_CHECK(!inputs.empty() && next_ids.size() == inputs.size());
   const TensorView last = workspace.last.resize(backend_, {static_cast<std::int64_t>(inputs.size()), config_.hidden});
   std::int64_t n_finished = 0;
-  run_passes(inputs, workspace, [&](std::span<const Part> parts) {
-    workspace.rows.clear();
-    for (std::size_t part = 0; part < parts.size(); ++part) {
-      const bool finished = parts[part].first_id + parts[part].n_ids == parts[part].source->ids.size();
-      if (finished) workspace.rows.push_back(workspace.row_begin[part + 1] - 1);
-    }
-    const std::int64_t n_rows = static_cast<std::int64_t>(workspace.rows.size());
-    backend_.gather_rows(workspace.x.view(), workspace.rows, last.slice_rows(n_finished, n_rows));
-    n_finished += n_rows;
+  const auto is_finished = [](const Part& part) { return part.first_id + part.n_ids == part.source->ids.size(); };
+  run_passes(inputs, workspace, is_finished, [&](std::span<const Part>, ConstTensorView wanted) {
+    workspace.rows.resize(static_cast<std::size_t>(wanted.rows()));
+    std::iota(workspace.rows.begin(), workspace.rows.end(), static_cast<std::int32_t>(n_finished));
+    backend_.scatter_rows(wanted, workspace.rows, last);
+    n_finished += wanted.rows();
   });
-  resize_activations(last.rows(), last.rows(), workspace);
+  workspace.logits.resize(backend_, {last.rows(), n_logits()});
   workspace.next_ids.resize(backend_, {last.rows()}, DType::kI32);
   next_tokens(last, workspace);
   backend_.download(workspace.next_ids.view(), next_ids.data());
 }
 
-// All rows of all inputs, in passes of a bounded number of rows. `after_pass` finds their outputs in workspace.x.
+// All rows of all inputs, in passes of a bounded number of rows.
 void TextDecoder::run_passes(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
-                             const std::function<void(std::span<const Part>)>& after_pass) const {
+                             const CountWanted& count_wanted, const AfterPass& after_pass) const {
   make_room(inputs, workspace);
   for (Part cursor; cursor.input < inputs.size();) {
     const std::vector<Part> parts = next_pass(inputs, cursor);
     embed_parts(parts, workspace);
-    run_layers(upload_batch(workspace), inputs[0].sequence->pool().cache(), workspace);
+    workspace.n_wanted.clear();
+    for (const Part& part : parts) workspace.n_wanted.push_back(count_wanted(part));
+    const ConstTensorView wanted = run_layers(upload_batch(workspace), inputs[0].sequence->pool().cache(), workspace);
     for (const Part& part : parts) part.source->sequence->advance(static_cast<int>(part.n_ids));
-    after_pass(parts);
+    after_pass(parts, wanted);
   }
 }
 
@@ -243,7 +253,9 @@ void TextDecoder::enqueue_step(std::span<KvSequence* const> sequences, DecoderWo
   if (workspace.want_log_probs) workspace.log_probs.resize(backend_, {n_sequences});
   const auto operations = [&] {
     backend_.embed_ids(*embedding_, workspace.next_ids.view(), workspace.x.view());
-    run_layers(batch, cache, workspace);
+    for (int index = 0; index < config_.n_layers; ++index) {
+      run_layer(index, workspace.x.view(), batch, cache, workspace);
+    }
     next_tokens(workspace.x.view(), workspace);  // every row is a last row
     if (workspace.has_choices) {
       backend_.choose_ids(workspace.logits.view(), workspace.choices.view(), workspace.next_ids.view());
@@ -282,10 +294,13 @@ std::vector<std::uintptr_t> TextDecoder::step_key(const SequenceBatch& batch, co
 
 // The batch that the workspace describes, also in the backend's memory.
 SequenceBatch TextDecoder::upload_batch(DecoderWorkspace& workspace) const {
-  SequenceBatch batch{workspace.row_begin, workspace.n_past, workspace.pages};
+  return upload_tables({workspace.row_begin, workspace.n_past, workspace.pages}, workspace.tables);
+}
+
+SequenceBatch TextDecoder::upload_tables(SequenceBatch batch, DeviceTensor& memory) const {
   const std::int64_t capacity = table_capacity(backend_.batch_table_size(batch));
   if (capacity == 0) return batch;
-  const TensorView tables = workspace.tables.resize(backend_, {capacity}, DType::kI32);
+  const TensorView tables = memory.resize(backend_, {capacity}, DType::kI32);
   backend_.upload_batch(batch, tables);
   batch.tables = tables;
   return batch;
@@ -302,35 +317,91 @@ void TextDecoder::resize_activations(std::int64_t n_rows, std::int64_t n_sequenc
   workspace.logits.resize(backend_, {n_sequences, n_logits()});
 }
 
-// All layers over workspace.x, in place.
-void TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const {
-  for (int index = 0; index < config_.n_layers; ++index) run_layer(index, batch, cache, workspace);
+// All layers over workspace.x, in place, and keys and values of every row; the output of the wanted rows.
+ConstTensorView TextDecoder::run_layers(const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const {
+  for (int index = 0; index < config_.n_layers - 1; ++index) {
+    run_layer(index, workspace.x.view(), batch, cache, workspace);
+  }
+  return run_last_layer(batch, cache, workspace);
 }
 
-void TextDecoder::run_layer(int index, const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const {
-  const TensorView x = workspace.x.view(), q = workspace.q.view();
-  const float eps = config_.rms_norm_eps;
-  // Rows that only a product with `w` reads.
-  const auto operand = [&](DeviceTensor& rows, const LinearWeight& w) {
-    return rows.resize(backend_, {x.rows(), w.in_features()}, backend_.operand_dtype(w));
-  };
+// Nobody reads the last layer's output of other rows than the wanted ones: of those rows it computes keys and values
+// only.
+ConstTensorView TextDecoder::run_last_layer(const SequenceBatch& batch, KvCache& cache,
+                                            DecoderWorkspace& workspace) const {
+  const int index = config_.n_layers - 1;
+  const TensorView x = workspace.x.view();
+  const SequenceBatch wanted = wanted_rows(batch, workspace);
+  if (wanted.n_rows() == x.rows()) {
+    run_layer(index, x, batch, cache, workspace);
+    return x;
+  }
+  append_keys_and_values(index, batch, cache, workspace);
+  const TensorView out = workspace.wanted.resize(backend_, {wanted.n_rows(), config_.hidden});
+  if (wanted.n_rows() == 0) return out;
+  backend_.gather_rows(x, workspace.rows, out);
+  run_layer(index, out, upload_tables(wanted, workspace.wanted_tables), cache, workspace);
+  return out;
+}
 
+// The last workspace.n_wanted[s] rows of every sequence as a batch, and in workspace.rows which rows of x they are.
+SequenceBatch TextDecoder::wanted_rows(const SequenceBatch& batch, DecoderWorkspace& workspace) const {
+  QASR_CHECK(workspace.n_wanted.size() == batch.n_sequences());
+  workspace.rows.clear();
+  workspace.wanted_begin.assign(1, 0);
+  workspace.wanted_past.clear();
+  workspace.wanted_pages.clear();
+  for (std::size_t s = 0; s < batch.n_sequences(); ++s) {
+    const std::int32_t n_wanted = workspace.n_wanted[s], begin = batch.row_begin[s], end = batch.row_begin[s + 1];
+    QASR_CHECK(n_wanted >= 0 && n_wanted <= end - begin);
+    if (n_wanted == 0) continue;
+    for (std::int32_t row = end - n_wanted; row < end; ++row) workspace.rows.push_back(row);
+    workspace.wanted_begin.push_back(static_cast<std::int32_t>(workspace.rows.size()));
+    workspace.wanted_past.push_back(batch.n_past[s] + end - begin - n_wanted);
+    workspace.wanted_pages.push_back(batch.pages[s]);
+  }
+  return {workspace.wanted_begin, workspace.wanted_past, workspace.wanted_pages};
+}
+
+// Rows that only a product with `w` reads.
+TensorView TextDecoder::operand(DeviceTensor& rows, std::int64_t n_rows, const LinearWeight& w) const {
+  return rows.resize(backend_, {n_rows, w.in_features()}, backend_.operand_dtype(w));
+}
+
+Backend::QkvNormRope TextDecoder::qkv_of(int index, const DecoderWorkspace& workspace) const {
   const Layer& layer = layers_[static_cast<std::size_t>(index)];
-  const TensorView attention = operand(workspace.attention, *layer.attention_out);
-  backend_.norm_attention(x, {layer.attention_norm.view(), eps},
-                          {.qkv = layer.qkv.get(),
-                           .q_norm = layer.q_norm.view(),
-                           .k_norm = layer.k_norm.view(),
-                           .eps = eps,
-                           .rope_cos = workspace.rope_cos.view(),
-                           .rope_sin = workspace.rope_sin.view(),
-                           .layer = index},
-                          batch, cache, {.normed = operand(workspace.normed, *layer.qkv), .q = q}, attention);
+  return {.qkv = layer.qkv.get(),
+          .q_norm = layer.q_norm.view(),
+          .k_norm = layer.k_norm.view(),
+          .eps = config_.rms_norm_eps,
+          .rope_cos = workspace.rope_cos.view(),
+          .rope_sin = workspace.rope_sin.view(),
+          .layer = index};
+}
+
+void TextDecoder::append_keys_and_values(int index, const SequenceBatch& batch, KvCache& cache,
+                                         DecoderWorkspace& workspace) const {
+  const Layer& layer = layers_[static_cast<std::size_t>(index)];
+  const TensorView x = workspace.x.view(), normed = operand(workspace.normed, x.rows(), *layer.qkv);
+  backend_.rms_norm(x, layer.attention_norm.view(), config_.rms_norm_eps, normed);
+  const TensorView no_queries = workspace.q.view().slice_rows(0, 0);
+  backend_.qkv_norm_rope_append(normed, qkv_of(index, workspace), batch, cache, no_queries);
+}
+
+// One layer over x, in place.
+void TextDecoder::run_layer(int index, TensorView x, const SequenceBatch& batch, KvCache& cache,
+                            DecoderWorkspace& workspace) const {
+  const float eps = config_.rms_norm_eps;
+  const Layer& layer = layers_[static_cast<std::size_t>(index)];
+  const TensorView attention = operand(workspace.attention, x.rows(), *layer.attention_out);
+  const TensorView q = workspace.q.view().slice_rows(0, x.rows());
+  backend_.norm_attention(x, {layer.attention_norm.view(), eps}, qkv_of(index, workspace), batch, cache,
+                          {.normed = operand(workspace.normed, x.rows(), *layer.qkv), .q = q}, attention);
   backend_.linear(attention, *layer.attention_out, x, {.accumulate = true});
 
-  const TensorView ff = operand(workspace.ff, *layer.down);
-  backend_.norm_gate_up_silu(x, {layer.ff_norm.view(), eps}, *layer.gate_up, operand(workspace.normed, *layer.gate_up),
-                             ff);
+  const TensorView ff = operand(workspace.ff, x.rows(), *layer.down);
+  backend_.norm_gate_up_silu(x, {layer.ff_norm.view(), eps}, *layer.gate_up,
+                             operand(workspace.normed, x.rows(), *layer.gate_up), ff);
   backend_.linear(ff, *layer.down, x, {.accumulate = true});
 }
 

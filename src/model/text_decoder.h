@@ -28,18 +28,23 @@ struct DecoderWorkspace {
   DeviceTensor normed;              // [rows, hidden] act
   DeviceTensor q, attention;        // [rows, n_heads * head_dim] act
   DeviceTensor ff;                  // [rows, d_ff] act
+  DeviceTensor wanted;              // [wanted rows, hidden]: their output, unless all rows of x are wanted
   DeviceTensor last;                // [n_sequences, hidden]
   DeviceTensor logits;              // [n_sequences, n_logits]
   DeviceTensor next_ids;            // [n_sequences] i32
   DeviceTensor log_probs;           // [n_sequences], of next_ids; only with want_log_probs
   DeviceTensor choices;             // make_choice_table() of the steps under way; only with has_choices
   DeviceTensor tables;              // SequenceBatch::tables
+  DeviceTensor wanted_tables;       // the same of the wanted rows
   DeviceTensor rope_cos, rope_sin;  // [n_positions, head_dim / 2]
   std::int64_t rope_positions = 0;  // rows of the tables that are filled
 
   // Which rows belong to which sequence: the storage behind a SequenceBatch.
   std::vector<std::int32_t> row_begin, n_past, ids, rows;
   std::vector<std::span<const std::int32_t>> pages;
+  // Of these, the wanted rows, and how many of each sequence.
+  std::vector<std::int32_t> n_wanted, wanted_begin, wanted_past;
+  std::vector<std::span<const std::int32_t>> wanted_pages;
 
   std::unique_ptr<ReadQueue> reads;  // next_ids, and log_probs if wanted, of the steps that were enqueued
   bool want_log_probs = false;       // the caller's choice; may change when no step is under way
@@ -145,15 +150,27 @@ class TextDecoder {
   };
 
   void make_room(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const;
-  void run_passes(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace,
-                  const std::function<void(std::span<const Part>)>& after_pass) const;
+  // How many rows at the end of a part have an output that somebody reads.
+  using CountWanted = std::function<std::int32_t(const Part&)>;
+  // Their outputs, part after part.
+  using AfterPass = std::function<void(std::span<const Part>, ConstTensorView wanted)>;
+  void run_passes(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace, const CountWanted& count_wanted,
+                  const AfterPass& after_pass) const;
   std::vector<Part> next_pass(std::span<const PrefillInput> inputs, Part& cursor) const;
   void embed_parts(std::span<const Part> parts, DecoderWorkspace& workspace) const;
+  ConstTensorView extend_rows(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const;
   SequenceBatch upload_batch(DecoderWorkspace& workspace) const;
+  SequenceBatch upload_tables(SequenceBatch batch, DeviceTensor& memory) const;
   void resize_activations(std::int64_t n_rows, std::int64_t n_sequences, DecoderWorkspace& workspace) const;
   void begin_extend(std::span<const PrefillInput> inputs, DecoderWorkspace& workspace) const;
-  void run_layers(const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const;
-  void run_layer(int index, const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const;
+  ConstTensorView run_layers(const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const;
+  void run_layer(int index, TensorView x, const SequenceBatch& batch, KvCache& cache,
+                 DecoderWorkspace& workspace) const;
+  ConstTensorView run_last_layer(const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const;
+  SequenceBatch wanted_rows(const SequenceBatch& batch, DecoderWorkspace& workspace) const;
+  void append_keys_and_values(int index, const SequenceBatch& batch, KvCache& cache, DecoderWorkspace& workspace) const;
+  Backend::QkvNormRope qkv_of(int index, const DecoderWorkspace& workspace) const;
+  TensorView operand(DeviceTensor& rows, std::int64_t n_rows, const LinearWeight& w) const;
   void next_tokens(ConstTensorView hidden, DecoderWorkspace& workspace) const;
   std::vector<std::uintptr_t> step_key(const SequenceBatch& batch, const KvCache& cache,
                                        const DecoderWorkspace& workspace) const;

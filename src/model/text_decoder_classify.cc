@@ -15,9 +15,10 @@ void TextDecoder::classify(std::span<const PrefillInput> inputs, std::span<const
   QASR_CHECK(!inputs.empty() && wanted.size() == inputs.size());
   std::vector<std::int32_t> best;
   std::vector<float> log_probs, logits;
+  const auto end_of = [](const Part& part) { return static_cast<std::int32_t>(part.first_id + part.n_ids); };
   const auto read_head = [&](ConstTensorView hidden) {
     const std::int64_t count = hidden.rows();
-    resize_activations(count, count, workspace);
+    workspace.logits.resize(backend_, {count, n_logits()});
     workspace.next_ids.resize(backend_, {count}, DType::kI32);
     next_tokens(hidden, workspace);
     const TensorView picked = workspace.log_probs.resize(backend_, {count});
@@ -30,20 +31,28 @@ void TextDecoder::classify(std::span<const PrefillInput> inputs, std::span<const
     backend_.download(workspace.logits.view(), logits.data());
     sink(best, log_probs, logits);
   };
-  run_passes(inputs, workspace, [&](std::span<const Part> parts) {
+  // The wanted ids of a part.
+  const auto wanted_of = [&](const Part& part) {
+    const std::span<const std::int32_t> all = wanted[part.input];
+    const auto begin = std::lower_bound(all.begin(), all.end(), static_cast<std::int32_t>(part.first_id));
+    return std::span(begin, std::lower_bound(begin, all.end(), end_of(part)));
+  };
+  // All of a part's rows from the first wanted one on.
+  const auto n_rows_from_first = [&](const Part& part) {
+    const std::span<const std::int32_t> ids = wanted_of(part);
+    return ids.empty() ? 0 : end_of(part) - ids.front();
+  };
+  run_passes(inputs, workspace, n_rows_from_first, [&](std::span<const Part> parts, ConstTensorView rows) {
     workspace.rows.clear();
-    for (std::size_t index = 0; index < parts.size(); ++index) {
-      const Part& part = parts[index];
-      const auto first = static_cast<std::int32_t>(part.first_id);
-      const std::int32_t end = first + static_cast<std::int32_t>(part.n_ids);
-      for (const std::int32_t row : wanted[part.input]) {
-        if (row >= first && row < end) workspace.rows.push_back(workspace.row_begin[index] + row - first);
-      }
+    std::int32_t end = 0;
+    for (const Part& part : parts) {
+      end += n_rows_from_first(part);
+      for (const std::int32_t id : wanted_of(part)) workspace.rows.push_back(end - (end_of(part) - id));
     }
     const auto n_rows = static_cast<std::int64_t>(workspace.rows.size());
     if (n_rows == 0) return;
     const TensorView hidden = workspace.last.resize(backend_, {n_rows, config_.hidden});
-    backend_.gather_rows(workspace.x.view(), workspace.rows, hidden);
+    backend_.gather_rows(rows, workspace.rows, hidden);
     for (std::int64_t row = 0; row < n_rows; row += kClassRows) {
       read_head(hidden.slice_rows(row, std::min(kClassRows, n_rows - row)));
     }

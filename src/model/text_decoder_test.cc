@@ -115,6 +115,45 @@ TEST_P(TextDecoderTest, SlicesOfAPassEqualTheWholePass) {
   EXPECT_EQ(next_sliced, next_whole);
 }
 
+// The choices behind the last rows of several inputs: of none, of some, of all rows of one.
+TEST_P(TextDecoderTest, ExtendAndChooseGivesTheChoicesOfDecodeSteps) {
+  const int n_rows[] = {30, 50, 18}, n_choices[] = {0, 20, 18};
+  const std::vector<std::int32_t> ids = some_ids(100, 5);
+  std::vector<KvSequence> sequences;
+  std::vector<PrefillInput> inputs;
+  std::vector<std::int32_t> expected_ids;
+  std::vector<float> expected;
+  DecoderWorkspace stepping;
+  stepping.want_log_probs = true;
+  for (int i = 0; i < 3; ++i) sequences.emplace_back(pool_);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const std::span<const std::int32_t> own = std::span(ids).subspan(i, static_cast<std::size_t>(n_rows[i]));
+    inputs.push_back({&sequences[i], own, {}});
+    KvSequence alone(pool_);
+    KvSequence* const one[] = {&alone};
+    for (int row = 0; row < n_rows[i]; ++row) {
+      std::int32_t next = 0;
+      float log_prob = 0;
+      decoder_.start_steps(own.subspan(static_cast<std::size_t>(row), 1), stepping);
+      decoder_.enqueue_step(one, stepping);
+      decoder_.read_step(stepping, std::span(&next, 1), std::span(&log_prob, 1));
+      if (row < n_rows[i] - n_choices[i]) continue;
+      expected_ids.push_back(next);
+      expected.push_back(log_prob);
+    }
+  }
+  std::vector<std::int32_t> next_ids(expected_ids.size());
+  std::vector<float> log_probs(expected.size());
+  decoder_.extend_and_choose(inputs, n_choices, workspace_, next_ids, log_probs);
+  EXPECT_EQ(next_ids, expected_ids);
+  EXPECT_EQ(log_probs, expected);
+  // What all of it appended is what steps append.
+  std::int32_t next = 0, next_alone = 0;
+  KvSequence alone(pool_);
+  const std::vector<float> whole = prefill(alone, {ids.begin(), ids.begin() + 31}, next_alone);
+  EXPECT_EQ(prefill(sequences[0], {ids.begin() + 30, ids.begin() + 31}, next), whole);
+}
+
 TEST_P(TextDecoderTest, BatchedPrefillAndSearchEqualSingleRuns) {
   const std::size_t lengths[] = {3, 1200, 64, 65, 1};
   std::vector<std::vector<std::int32_t>> prompts;

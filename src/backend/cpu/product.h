@@ -23,9 +23,18 @@ struct SumTile {
 /// How a product is cut into tasks: n_row_blocks x n_panel_blocks of them.
 struct ProductPlan {
   bool blocked = false;
+  std::size_t first_panel = 0, n_panels = 0;  ///< of the matrix: what is computed
   std::size_t rows_per_block = 0, n_row_blocks = 0;
   std::size_t panels_per_block = 0, n_panel_blocks = 0;
   std::size_t sum_stride = 0;
+
+  struct Panels {
+    std::size_t begin, count;
+  };
+  Panels panels_of(std::size_t panel_block) const {
+    const std::size_t begin = panel_block * panels_per_block;
+    return {first_panel + begin, std::min(panels_per_block, n_panels - begin)};
+  }
 };
 
 /// Panels whose columns are whole blocks of 8-bit rows.
@@ -35,8 +44,9 @@ inline std::size_t panels_of_blocks(const Context& context) {
 
 /// @param panel_multiple  panels that must stay together: 2 for gate and up
 /// @param force_blocked   the rows are segments, which only the blocked product of floats reads
+/// @param first_panel     panels before it are left out
 ProductPlan plan_product(const Context& context, const PackedMatrix& matrix, std::size_t n_rows,
-                         std::size_t panel_multiple, bool force_blocked);
+                         std::size_t panel_multiple, bool force_blocked, std::size_t first_panel = 0);
 
 /// Rows as segments (isa::RowSegments); fill(row_begin, n_rows, segments) writes their addresses.
 template <typename Fill, typename Finish>
@@ -60,9 +70,9 @@ void blocked_product(const Context& context, const ProductPlan& plan, std::size_
     float* sums = panel_scratch + panel_floats;
     const float** task_segments = segments + worker * worker_segments;
     const std::size_t panel_block = task / plan.n_row_blocks;  // neighbours in time share panels
-    const std::size_t row = task % plan.n_row_blocks * plan.rows_per_block, panel = panel_block * plan.panels_per_block;
+    const std::size_t row = task % plan.n_row_blocks * plan.rows_per_block;
+    const auto [panel, n_panels] = plan.panels_of(panel_block);
     const std::size_t count = std::min(plan.rows_per_block, n_rows - row);
-    const std::size_t n_panels = std::min(plan.panels_per_block, matrix.panels.n_panels - panel);
     fill(row, count, task_segments);
     isa.blocked_product({task_segments, count, n_segments, segment_length}, matrix.slice(panel, n_panels), row_scratch,
                         panel_scratch, sums, plan.sum_stride);
@@ -79,8 +89,7 @@ void stream_product(const Context& context, const ProductPlan& plan, const float
   float* floats = lease.take<float>(n_threads * worker_floats);
   context.pool.parallel_for(plan.n_panel_blocks, [&](std::size_t task, int worker) {
     float* sums = floats + static_cast<std::size_t>(worker) * worker_floats;
-    const std::size_t panel = task * plan.panels_per_block;
-    const std::size_t n_panels = std::min(plan.panels_per_block, matrix.panels.n_panels - panel);
+    const auto [panel, n_panels] = plan.panels_of(task);
     context.isa.stream_product(x, matrix.panels.depth, n_rows, matrix.slice(panel, n_panels), sums, plan.sum_stride,
                                false);
     finish(SumTile{0, n_rows, panel, n_panels, task, sums, plan.sum_stride});
@@ -103,9 +112,9 @@ void quantized_product(const Context& context, const ProductPlan& plan, const is
     const auto worker = static_cast<std::size_t>(worker_index);
     float* sums = floats + worker * sum_floats;
     const std::size_t panel_block = task / plan.n_row_blocks;  // neighbours in time share panels
-    const std::size_t row = task % plan.n_row_blocks * plan.rows_per_block, panel = panel_block * plan.panels_per_block;
+    const std::size_t row = task % plan.n_row_blocks * plan.rows_per_block;
+    const auto [panel, n_panels] = plan.panels_of(panel_block);
     const std::size_t count = std::min(plan.rows_per_block, rows.n_rows - row);
-    const std::size_t n_panels = std::min(plan.panels_per_block, matrix.n_panels() - panel);
     isa.quant_product({rows.records + row * rows.n_segments, count, rows.n_segments, rows.layout},
                       matrix.quant_slice(panel, n_panels), bytes + worker * scratch_bytes, sums, plan.sum_stride);
     finish(SumTile{row, count, panel, n_panels, panel_block, sums, plan.sum_stride});
@@ -134,7 +143,8 @@ void rounded_product(const Context& context, const ProductPlan& plan, ConstTenso
   quantized_product(context, plan, {rows, n_rows, 1, layout}, matrix, finish);
 }
 
-/// x [n_rows, depth], f32 or kQ8Rows, times the matrix; finish(const SumTile&) noexcept takes each tile, on some worker.
+/// x [n_rows, depth], f32 or kQ8Rows, times the matrix; finish(const SumTile&) noexcept takes each tile, on some
+/// worker.
 template <typename Finish>
 void dense_product(const Context& context, const ProductPlan& plan, ConstTensorView view, const PackedMatrix& matrix,
                    const Finish& finish) {

@@ -23,7 +23,7 @@ RowPlace place_of(const SequenceBatch& batch, std::size_t row) {
           static_cast<std::size_t>(batch.n_past[sequence]) + row - static_cast<std::size_t>(batch.row_begin[sequence])};
 }
 
-// Takes tiles of [queries, keys, values], each a number of whole heads.
+// Takes tiles of [queries, keys, values], each a number of whole heads. Queries go nowhere if q_out is null.
 struct HeadSink {
   const isa::KernelTable& isa;
   const Backend::QkvNormRope& op;
@@ -35,7 +35,7 @@ struct HeadSink {
   void operator()(const SumTile& tile) const {
     const std::size_t first = tile.panel_begin * isa.panel_width / dim;
     const std::size_t end = std::min(first + tile.n_panels * isa.panel_width / dim, n_heads + 2 * n_kv_heads);
-    for (std::size_t head = first; head < end; ++head) {
+    for (std::size_t head = q_out == nullptr ? std::max(first, n_heads) : first; head < end; ++head) {
       for (std::size_t row = 0; row < tile.n_rows; ++row) {
         put(head, tile.row_begin + row, tile.sums + row * tile.stride + (head - first) * dim);
       }
@@ -77,13 +77,15 @@ void CpuBackend::qkv_norm_rope_append(ConstTensorView x, const QkvNormRope& p, c
                       p,
                       batch,
                       static_cast<PagedKvCache&>(kv_cache),
-                      q.as<float>(),
+                      q.rows() == 0 ? nullptr : q.as<float>(),
                       static_cast<std::size_t>(q.cols()) / dim,
                       static_cast<std::size_t>(kv_cache.shape().n_kv_heads),
                       dim};
-  const std::size_t width = context_.isa.panel_width;
+  // Tiles of whole heads begin at multiples of as many panels, from the first on.
+  const std::size_t width = context_.isa.panel_width, multiple = std::lcm(dim, width) / width;
+  const std::size_t first_panel = q.rows() > 0 ? 0 : static_cast<std::size_t>(q.cols()) / width / multiple * multiple;
   const ProductPlan plan =
-      plan_product(context_, matrix, static_cast<std::size_t>(x.rows()), std::lcm(dim, width) / width, false);
+      plan_product(context_, matrix, static_cast<std::size_t>(x.rows()), multiple, false, first_panel);
   dense_product(context_, plan, x, matrix, sink);
 }
 

@@ -47,7 +47,8 @@ struct Model {
 /// Weights and a cache on one backend; sequences get pages in a scattered order.
 class Decoder {
  public:
-  Decoder(Backend& backend, const Model& model, DType cache_dtype = DType::kBf16)
+  Decoder(Backend& backend, const Model& model, DType cache_dtype = DType::kBf16,
+          WeightFormat weights = WeightFormat::kBf16)
       : backend_(backend),
         model_(model),
         input_norm_(backend, random_floats(Model::kHidden, 4), {Model::kHidden}),
@@ -57,7 +58,7 @@ class Decoder {
         sin_(backend, angles(false), {Model::kMaxPositions, model.head_dim / 2}) {
     const TestTensor w(bf16_floats(static_cast<std::size_t>(model.qkv_rows() * Model::kHidden), 1),
                        {model.qkv_rows(), Model::kHidden}, DType::kBf16);
-    qkv_ = backend.make_linear({&w.tensor, 1}, {}, WeightFormat::kBf16);
+    qkv_ = backend.make_linear({&w.tensor, 1}, {}, weights);
     cache_ = backend.make_kv_cache(
         {Model::kLayers, model.n_kv_heads, model.head_dim, model.page_tokens, Model::kPages, cache_dtype});
   }
@@ -81,6 +82,16 @@ class Decoder {
       result.attended = y.read();
     });
     return result;
+  }
+
+  /// Keys and values only.
+  void append(const Floats& x, const std::vector<int>& ids, const std::vector<std::int32_t>& n_past,
+              const std::vector<std::int32_t>& n_rows, int layer) {
+    with_batch(ids, n_past, n_rows, [&](const SequenceBatch& batch) {
+      const ActInput input(backend_, x, {batch.n_rows(), Model::kHidden});
+      const ActOutput no_queries(backend_, {0, model_.width()});
+      backend_.qkv_norm_rope_append(input, parameters(layer), batch, *cache_, no_queries);
+    });
   }
 
   /// The first pages of sequence `to` become copies of those of `from`.
@@ -220,6 +231,23 @@ TEST_F(CudaAttentionTest, FusedDecodeStepsAgreeWithReference) {
       gpu.step(short_prompts, seven, std::vector<std::int32_t>(7, 0), lengths, 0);
       reference.step(short_prompts, seven, std::vector<std::int32_t>(7, 0), lengths, 0);
       step(seven, lengths, 11, 0);
+    }
+  }
+}
+
+// Keys and values alone, of few rows and of many, are what they are with queries, but for the order of sums.
+TEST_F(CudaAttentionTest, KeysAndValuesWithoutQueriesAreTheSame) {
+  std::vector<WeightFormat> formats = eight_bit_formats();
+  formats.push_back(WeightFormat::kBf16);
+  const Model model{16, 8, 128, 64};
+  for (const WeightFormat format : formats) {
+    for (const std::int32_t n : {1, 5, 150}) {
+      Decoder whole(*cuda_, model, DType::kBf16, format), keys(*cuda_, model, DType::kBf16, format);
+      const Floats x = tokens(n + 20, 1), next = tokens(2, 2);
+      whole.step(x, {0, 1}, {0, 0}, {n, 20}, 1);
+      keys.append(x, {0, 1}, {0, 0}, {n, 20}, 1);
+      expect_close_bf16(keys.fused_step(next, {0, 1}, {n, 20}, 1), whole.fused_step(next, {0, 1}, {n, 20}, 1),
+                        3 * kQueryTol, std::to_string(static_cast<int>(format)) + ", " + std::to_string(n) + " rows");
     }
   }
 }

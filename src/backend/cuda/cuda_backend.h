@@ -135,7 +135,7 @@ class CudaBackend final : public Backend {
   const std::int32_t* tables_of(const SequenceBatch& batch);
   void find_largest(ConstTensorView logits, TensorView ids);
   void norm_linear(ConstTensorView x, const RmsNorm& norm, const LinearWeight& w, TensorView normed, TensorView y);
-  bool multiply(Product product, const CudaLinear& w);
+  bool multiply(Product product, const CudaLinear& w, std::int64_t first_feature = 0);
   CudaFormat cuda_format(WeightFormat format) const;
 
   Context context_;

@@ -11,25 +11,7 @@ constexpr std::int64_t kRowCounts[] = {1, 3, 4, 5, 33, 200};
 
 float weight_scale(std::int64_t in) { return std::sqrt(3.0f / static_cast<float>(in)); }
 
-class CudaEightBitTest : public CudaTest {
- protected:
-  bool has_fp8() {
-    try {
-      const TestTensor w(bf16_floats(32 * 8, 1), {8, 32}, DType::kBf16);
-      cuda_->make_linear({&w.tensor, 1}, {}, WeightFormat::kFp8);
-      return true;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-      EXPECT_NE(std::string(error.what()).find("compute capability 9.0"), std::string::npos) << error.what();
-      return false;
-    }
-  }
-  std::vector<WeightFormat> formats() {
-    std::vector<WeightFormat> list = {WeightFormat::kQ8};
-    if (has_fp8()) list.push_back(WeightFormat::kFp8);
-    return list;
-  }
-};
+class CudaEightBitTest : public CudaTest {};
 
 std::string name_of(WeightFormat format, const std::int64_t (&size)[2]) {
   return (format == WeightFormat::kQ8 ? "q8 " : "fp8 ") + Shape({size[0], size[1]}).to_string();
@@ -46,7 +28,7 @@ Floats held_values(Backend& backend, const LinearWeight& w) {
 
 // Codes are those of the reference but for values half-way between two: off by one step there.
 TEST_F(CudaEightBitTest, HoldsWhatTheReferenceHolds) {
-  for (WeightFormat format : formats()) {
+  for (WeightFormat format : eight_bit_formats()) {
     for (const auto& size : kSizes) {
       const TestTensor w(bf16_floats(static_cast<std::size_t>(size[0] * size[1]), 2), {size[0], size[1]}, DType::kBf16);
       const auto gpu = cuda_->make_linear({&w.tensor, 1}, {}, format);
@@ -67,7 +49,7 @@ TEST_F(CudaEightBitTest, HoldsWhatTheReferenceHolds) {
 
 // A few rows meet the held values; many meet them rounded to bf16 (q8), or are rounded to e4m3 themselves (fp8).
 TEST_F(CudaEightBitTest, ProductsAgreeWithTheValuesHeld) {
-  for (WeightFormat format : formats()) {
+  for (WeightFormat format : eight_bit_formats()) {
     for (const auto& size : kSizes) {
       const std::int64_t out = size[0], in = size[1];
       const TestTensor w(bf16_floats(static_cast<std::size_t>(out * in), 2, weight_scale(in)), {out, in}, DType::kBf16);
@@ -101,7 +83,7 @@ TEST_F(CudaEightBitTest, ProductsAgreeWithTheValuesHeld) {
 }
 
 TEST_F(CudaEightBitTest, GateUpAgreesWithTheValuesHeld) {
-  for (WeightFormat format : formats()) {
+  for (WeightFormat format : eight_bit_formats()) {
     const std::int64_t d_ff = 328, in = 288;
     const auto n = static_cast<std::size_t>(d_ff * in);
     const TestTensor gate(bf16_floats(n, 2, weight_scale(in)), {d_ff, in}, DType::kBf16);

@@ -14,6 +14,19 @@ class CudaTest : public ::testing::Test {
     if (!problem.empty()) GTEST_SKIP() << problem;
     cuda_ = make_cuda_backend(0);
   }
+  /// The weight formats of 8 bits that this GPU has.
+  std::vector<WeightFormat> eight_bit_formats() {
+    std::vector<WeightFormat> formats = {WeightFormat::kQ8};
+    try {
+      const TestTensor w(random_floats(32 * 8, 1), {8, 32});
+      cuda_->make_linear({&w.tensor, 1}, {}, WeightFormat::kFp8);
+      formats.push_back(WeightFormat::kFp8);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      EXPECT_NE(std::string(error.what()).find("compute capability 9.0"), std::string::npos) << error.what();
+    }
+    return formats;
+  }
   std::unique_ptr<Backend> reference_ = make_reference_backend();
   std::unique_ptr<Backend> cuda_;
 };

@@ -25,12 +25,14 @@ Product columns_of(const Product& product, const Bf16* weights, std::int64_t beg
 
 }  // namespace
 
-// The weights and their sizes come from w; everything else is in `product`. True if the bias has been added.
-bool CudaBackend::multiply(Product product, const CudaLinear& w) {
+// The weights and their sizes come from w, whose features before first_feature are left out; everything else is in
+// `product`. True if the bias has been added.
+bool CudaBackend::multiply(Product product, const CudaLinear& w, std::int64_t first_feature) {
   context_.use_weights(w.weight.data(), w.weight.bytes());
-  product.w = w.weight.data();
-  product.out = w.out_features();
+  product.out = w.out_features() - first_feature;
   product.in = w.in_features();
+  const std::int64_t element_bytes = w.format == CudaFormat::kBf16 ? 2 : 1;
+  product.w = static_cast<const std::byte*>(w.weight.data()) + first_feature * product.in * element_bytes;
   if (w.format == CudaFormat::kBf16) return matmul_.run(product);
   if (w.format == CudaFormat::kFp8) {
     const std::int64_t code_bytes = (product.rows * product.in + 255) / 256 * 256;
@@ -39,7 +41,7 @@ bool CudaBackend::multiply(Product product, const CudaLinear& w) {
     encode_activations(context_, static_cast<const Bf16*>(product.x), product.rows, product.in, codes, scales);
     product.x = codes;
     product.x_scales = scales;
-    product.w_scales = w.scales.as<float>();
+    product.w_scales = w.scales.as<float>() + first_feature;
     return matmul_.run(product);
   }
   const bool has_bias = product.bias != nullptr;
@@ -48,7 +50,7 @@ bool CudaBackend::multiply(Product product, const CudaLinear& w) {
   Bf16* widened = context_.scratch<Bf16>(Scratch::kWidened, std::min(most, product.out) * product.in);
   for (std::int64_t begin = 0; begin < product.out; begin += most) {
     const std::int64_t n = std::min(most, product.out - begin);
-    widen_rows(context_, w, begin, n, widened);
+    widen_rows(context_, w, first_feature + begin, n, widened);
     matmul_.run(columns_of(product, widened, begin, n));
   }
   return !has_bias;

@@ -71,9 +71,14 @@ void CudaBackend::qkv_norm_rope_append(ConstTensorView x, const QkvNormRope& p, 
   check_qkv_norm_rope_append(x, p, batch, cache, q, activation_dtype());
   if (x.rows() == 0) return;
   const Context::Use use(context_);
-  const std::int64_t width = p.qkv->out_features();
+  const std::int64_t first_feature = q.rows() == 0 ? q.cols() : 0;
+  const std::int64_t width = p.qkv->out_features() - first_feature;
   const TensorView qkv(context_.scratch<Bf16>(Scratch::kProduct, x.rows() * width), DType::kBf16, {x.rows(), width});
-  linear(x, *p.qkv, qkv, {});
+  if (first_feature == 0) {
+    linear(x, *p.qkv, qkv, {});
+  } else {
+    multiply({.x = x.data, .y = qkv.data, .rows = x.rows()}, static_cast<const CudaLinear&>(*p.qkv), first_feature);
+  }
   const auto& paged = static_cast<const CudaKvCache&>(cache);
   const int head_dim = cache.shape().head_dim;
   const auto run = [&](auto element) {
@@ -85,7 +90,7 @@ void CudaBackend::qkv_norm_rope_append(ConstTensorView x, const QkvNormRope& p, 
                                              .sine = p.rope_sin.as<float>(),
                                              .eps = p.eps,
                                              .n_rows = static_cast<int>(x.rows()),
-                                             .n_heads = static_cast<int>(q.cols() / head_dim),
+                                             .n_heads = static_cast<int>((q.cols() - first_feature) / head_dim),
                                              .tables = locate_tables(tables_of(batch), batch),
                                              .layout = paged.layout(),
                                              .layer = paged.layer<Element>(p.layer),

@@ -49,7 +49,7 @@ void ReferenceBackend::qkv_norm_rope_append(ConstTensorView x, const QkvNormRope
       for (std::int64_t h = 0; h < n_heads; ++h, head += head_dim) {
         rms_norm_row(head, p.q_norm.as<float>(), head_dim, p.eps, head);
         rotate(head, head_dim, cosine, sine);
-        store(head, head_dim, DType::kF32, q.as<float>() + row * q.cols() + h * head_dim);
+        if (q.rows() > 0) store(head, head_dim, DType::kF32, q.as<float>() + row * q.cols() + h * head_dim);
       }
       const std::int32_t page = batch.pages[s][static_cast<std::size_t>(position / shape.page_tokens)];
       const int slot = position % shape.page_tokens;
