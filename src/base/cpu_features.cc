@@ -55,6 +55,7 @@ CpuFeatures cpu_features() {
   features.avx512 = features.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                     __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   features.avx512_vnni = features.avx512 && __builtin_cpu_supports("avx512vnni");
+  features.avx512_bf16 = features.avx512_vnni && __builtin_cpu_supports("avx512bf16");
   features.avx512_amx = features.avx512_vnni && may_use_amx_int8();
 #elif defined(QASR_AARCH64)
   features.neon = true;

@@ -31,10 +31,10 @@ constexpr int kMostEditsByQ8 = 3;
 constexpr double kLeastShareOfEqualTextsQ8 = 0.95;
 // What 4-bit decoder layers may cost, in points of word error rate.
 constexpr double kMostPointsByQ4 = 0.5;
-// Integer products are exact on every instruction set, so one recording of this many shows that all give the same
-// texts.
-constexpr std::size_t kStrideOfIsas = 5;
-constexpr double kLeastShareOfEqualTextsIsas = 0.95;
+// Integer products are exact on every instruction set; attention is not, so a close call may flip. One recording of
+// this many.
+constexpr std::size_t kStrideOfIsas = 2;
+constexpr double kLeastShareOfEqualTextsIsas = 0.9;  // one recording in ten has a close call
 
 struct Recording {
   std::string file, reference, transcript, raw;
@@ -185,6 +185,18 @@ void print_rate(const char* name, const Errors& errors, double share) {
               errors.percent(), errors.edits, errors.words, 100 * share);
 }
 
+// Most recordings, 85 % at least, are without a close call.
+void expect_equal_where_clear(const std::vector<Recording>& list, const std::vector<Transcript>& found,
+                              const std::vector<Transcript>& expected) {
+  std::size_t n_clear = 0;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (list[i].min_gap < kCloseCall) continue;
+    EXPECT_EQ(found[i].text, expected[i].text) << list[i].file << ", margin " << list[i].min_gap;
+    ++n_clear;
+  }
+  EXPECT_GE(n_clear * 20, list.size() * 17);
+}
+
 TEST(HeldOut, RoundedWeightsOnTheBestInstructionSet) {
   const std::vector<Recording> list = recordings();
   const std::vector<Transcript> bf16 = transcribe(list, WeightFormat::kBf16, "");
@@ -197,13 +209,7 @@ TEST(HeldOut, RoundedWeightsOnTheBestInstructionSet) {
   print_rate("q8", q8_errors, q8_share);
   EXPECT_LE(q8_errors.edits, exact.edits + kMostEditsByQ8);
   EXPECT_GE(q8_share, kLeastShareOfEqualTextsQ8);
-  std::size_t n_clear = 0;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    if (list[i].min_gap < kCloseCall) continue;
-    EXPECT_EQ(q8[i].text, bf16[i].text) << list[i].file << ", margin " << list[i].min_gap;
-    ++n_clear;
-  }
-  EXPECT_GE(n_clear, 85U);
+  expect_equal_where_clear(list, q8, bf16);
 
   for (const auto& [name, format] : {std::pair{"q4", WeightFormat::kQ4}, {"q4g32", WeightFormat::kQ4G32}}) {
     const std::vector<Transcript> q4 = transcribe(list, format, "");
@@ -251,16 +257,18 @@ TEST_P(HeldOutIsa, TextsAreThoseOfTheBestInstructionSet) {
   if (!has_isa(isa)) GTEST_SKIP() << "this machine lacks " << isa;
   const std::vector<Recording> list = recordings(kStrideOfIsas);
   for (const WeightFormat format : {WeightFormat::kQ8, WeightFormat::kQ4}) {
-    const double share = share_of_equal_texts(transcribe(list, format, isa), transcribe(list, format, ""));
+    const std::vector<Transcript> best = transcribe(list, format, ""), found = transcribe(list, format, isa);
+    const double share = share_of_equal_texts(found, best);
     std::printf("%s, %s: %.1f %% of %zu texts equal those of the best instruction set\n", isa.c_str(),
                 format == WeightFormat::kQ8 ? "q8" : "q4", 100 * share, list.size());
     EXPECT_GE(share, kLeastShareOfEqualTextsIsas);
+    if (format == WeightFormat::kQ8) expect_equal_where_clear(list, found, best);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, HeldOutIsa,
-                         ::testing::Values("generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-amx", "neon",
-                                           "neon-dotprod", "neon-i8mm"),
+                         ::testing::Values("generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-bf16",
+                                           "avx512-amx", "neon", "neon-dotprod", "neon-i8mm"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -53,7 +53,8 @@ const std::vector<float>& GoldenArrays::floats(const std::string& name) const { 
 std::vector<std::int32_t> GoldenArrays::ints(const std::string& name) const { return array(name).ints; }
 
 std::vector<std::string> backend_names() {
-  return {"reference", "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-amx", "neon", "neon-dotprod", "neon-i8mm"};
+  return {"reference",   "generic",    "avx2", "avx2-vnni",    "avx512",   "avx512-vnni",
+          "avx512-bf16", "avx512-amx", "neon", "neon-dotprod", "neon-i8mm"};
 }
 
 std::string test_name(std::string text) {

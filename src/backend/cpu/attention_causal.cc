@@ -15,7 +15,8 @@ namespace {
 constexpr std::size_t kTileRows = 48;  // rows times group of a tile; scores of a page of 64 stay in L1
 
 struct CausalShape {
-  std::size_t n_heads, n_kv_heads, group, head_dim, padded_dim, page_tokens, score_stride, rows_per_tile, max_queries;
+  std::size_t n_heads, n_kv_heads, group, head_dim, padded_dim, page_tokens, score_stride, rows_per_tile, max_queries,
+      query_stride;
 
   CausalShape(const isa::KernelTable& isa, const KvCacheShape& cache, int heads)
       : n_heads(static_cast<std::size_t>(heads)),
@@ -26,7 +27,8 @@ struct CausalShape {
         page_tokens(static_cast<std::size_t>(cache.page_tokens)),
         score_stride(round_up(page_tokens, isa.panel_width)),
         rows_per_tile(std::max<std::size_t>(1, kTileRows / group)),
-        max_queries(rows_per_tile * group) {}
+        max_queries(rows_per_tile * group),
+        query_stride(round_up(head_dim, isa::kRoundedRun)) {}
 };
 
 struct CausalTask {
@@ -41,10 +43,17 @@ void run_task(const isa::KernelTable& isa, const CausalShape& shape, const Paged
               float* memory, const RowSink& out) {
   const std::size_t n_queries = task.n_rows * shape.group, dim = shape.head_dim, row_stride = shape.n_heads * dim;
   float* queries = memory;
-  AttentionTile tile(queries + shape.max_queries * dim, shape.max_queries, shape.score_stride, shape.padded_dim);
+  AttentionTile tile(queries + shape.max_queries * shape.query_stride, shape.max_queries, shape.score_stride,
+                     shape.padded_dim);
   tile.begin(n_queries);
-  for (std::size_t row = 0; row < task.n_rows; ++row) {
-    std::copy_n(task.q + row * row_stride, shape.group * dim, queries + row * shape.group * dim);
+  const bool in_pairs = cache.in_pairs();
+  auto* rounded = reinterpret_cast<std::uint16_t*>(queries);
+  for (std::size_t query = 0; query < n_queries; ++query) {
+    float* to = queries + query * shape.query_stride;
+    std::copy_n(task.q + query / shape.group * row_stride + query % shape.group * dim, dim, to);
+    if (!in_pairs) continue;
+    std::fill(to + dim, to + shape.query_stride, 0.0f);
+    isa.pairs.round(to, shape.query_stride, rounded + query * 2 * shape.query_stride);
   }
   const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
   const std::size_t n_positions = task.first_position + task.n_rows;
@@ -54,10 +63,15 @@ void run_task(const isa::KernelTable& isa, const CausalShape& shape, const Paged
     const std::size_t n_keys = std::min(shape.page_tokens, n_positions - begin);
     const isa::Panels values = cache.values(task.layer, page, task.kv_head, n_keys);
     keys.n_panels = ceil_div(n_keys, isa.panel_width);  // none for positions that no row of the tile sees
-    tile.add_keys(isa, queries, dim, n_queries, keys, values, scale, [&](std::size_t query) {
+    const auto n_visible = [&](std::size_t query) {
       const std::size_t visible = task.first_position + query / shape.group + 1;
       return visible <= begin ? 0 : std::min(shape.page_tokens, visible - begin);
-    });
+    };
+    if (in_pairs) {
+      tile.add_pairs(isa, rounded, 2 * shape.query_stride, n_queries, keys, values, scale, n_visible);
+    } else {
+      tile.add_keys(isa, queries, shape.query_stride, n_queries, keys, values, scale, n_visible);
+    }
   }
   for (std::size_t query = 0; query < n_queries; ++query) {
     const float* values = tile.finish(isa, query, dim);
@@ -78,7 +92,7 @@ void CpuBackend::attention_causal(ConstTensorView q, int n_heads, int layer, con
   }
   const std::size_t tiles = ceil_div(static_cast<std::size_t>(longest), shape.rows_per_tile);
   const std::size_t worker_floats =
-      round_up(shape.max_queries * shape.head_dim +
+      round_up(shape.max_queries * shape.query_stride +
                    AttentionTile::floats(shape.max_queries, shape.score_stride, shape.padded_dim),
                16);
   const auto n_threads = static_cast<std::size_t>(pool_.n_threads());

@@ -46,11 +46,35 @@ struct AttentionTile {
   void add_keys(const isa::KernelTable& isa, const float* queries, std::size_t query_stride, std::size_t n_queries,
                 const isa::Panels& keys, const isa::Panels& values, float scale, NValid n_valid) noexcept {
     isa.stream_product(queries, query_stride, n_queries, keys, scores, score_stride, false);
-    for (std::size_t query = 0; query < n_queries; ++query) {
-      isa.softmax_step(scores + query * score_stride, n_valid(query), keys.n_panels * isa.panel_width, scale,
-                       softmax[query], out + query * out_stride, out_stride);
-    }
+    take_softmax(isa, n_queries, keys.n_panels * isa.panel_width, scale, n_valid);
     isa.stream_product(scores, score_stride, n_queries, values, out, out_stride, true);
+  }
+
+  /// The same for keys and values in pairs: weights are rounded to bf16 before they meet the values, the sum of the
+  /// softmax is not.
+  ///   queries  bf16, query_stride is even
+  template <typename NValid>
+  void add_pairs(const isa::KernelTable& isa, const std::uint16_t* queries, std::size_t query_stride,
+                 std::size_t n_queries, const isa::Panels& keys, const isa::Panels& values, float scale,
+                 NValid n_valid) noexcept {
+    isa.pairs.product(queries, query_stride, n_queries, keys, scores, score_stride, false);
+    const std::size_t n_padded = keys.n_panels * isa.panel_width;
+    take_softmax(isa, n_queries, n_padded, scale, n_valid);
+    auto* weights = reinterpret_cast<std::uint16_t*>(scores);
+    for (std::size_t query = 0; query < n_queries; ++query) {
+      isa.pairs.round(scores + query * score_stride, n_padded, weights + query * 2 * score_stride);
+    }
+    isa.pairs.product(weights, 2 * score_stride, n_queries, values, out, out_stride, true);
+  }
+
+  // Scores become weights.
+  template <typename NValid>
+  void take_softmax(const isa::KernelTable& isa, std::size_t n_queries, std::size_t n_padded, float scale,
+                    NValid n_valid) noexcept {
+    for (std::size_t query = 0; query < n_queries; ++query) {
+      isa.softmax_step(scores + query * score_stride, n_valid(query), n_padded, scale, softmax[query],
+                       out + query * out_stride, out_stride);
+    }
   }
 };
 

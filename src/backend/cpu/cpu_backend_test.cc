@@ -23,8 +23,8 @@ TEST(CpuBackend, UnknownInstructionSetNamesTheKnownOnes) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-    for (const char* name :
-         {"sse9", "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-amx", "neon", "neon-dotprod", "neon-i8mm"}) {
+    for (const char* name : {"sse9", "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-bf16",
+                             "avx512-amx", "neon", "neon-dotprod", "neon-i8mm"}) {
       EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
     }
   }
@@ -33,7 +33,8 @@ TEST(CpuBackend, UnknownInstructionSetNamesTheKnownOnes) {
 TEST(CpuBackend, UnsupportedInstructionSetNamesTheSupportedOnes) {
   const std::vector<std::string> supported = cpu::supported_isas();
   int n_refused = 0;
-  for (const std::string name : {"avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-amx", "neon", "neon-dotprod", "neon-i8mm"}) {
+  for (const std::string name : {"avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-bf16", "avx512-amx", "neon",
+                                 "neon-dotprod", "neon-i8mm"}) {
     if (std::find(supported.begin(), supported.end(), name) != supported.end()) continue;
     try {
       make_cpu_backend(1, name);

@@ -46,8 +46,7 @@ void plan_quantized_blocks(const isa::KernelTable& isa, const PackedMatrix& matr
   plan.n_row_blocks = ceil_div(n_rows, plan.rows_per_block);
 }
 
-void plan_float_blocks(const isa::KernelTable& isa, const PackedMatrix& matrix, std::size_t n_rows,
-                       std::size_t n_threads, ProductPlan& plan) {
+void plan_float_blocks(const isa::KernelTable& isa, std::size_t n_rows, std::size_t n_threads, ProductPlan& plan) {
   plan.n_row_blocks = ceil_div(n_rows, kBlockRows);
   plan.rows_per_block = round_up(ceil_div(n_rows, std::max<std::size_t>(1, plan.n_row_blocks)), isa.tile_rows);
   plan.n_row_blocks = ceil_div(n_rows, std::max<std::size_t>(1, plan.rows_per_block));
@@ -75,7 +74,7 @@ ProductPlan plan_product(const Context& context, const PackedMatrix& matrix, std
   } else if (is_quantized(matrix.storage)) {
     plan_quantized_blocks(isa, matrix, n_rows, n_threads, plan);
   } else {
-    plan_float_blocks(isa, matrix, n_rows, n_threads, plan);
+    plan_float_blocks(isa, n_rows, n_threads, plan);
   }
   plan.panels_per_block = std::min(round_up(plan.panels_per_block, panel_multiple), plan.n_panels);
   plan.n_panel_blocks = plan.panels_per_block == 0 ? 0 : ceil_div(plan.n_panels, plan.panels_per_block);

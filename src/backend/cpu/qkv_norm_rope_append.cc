@@ -55,7 +55,8 @@ struct HeadSink {
       norm_rope(op.k_norm, place.position, x, x);
       cache.put_key(op.layer, page, kv_head, slot, x);
     } else {
-      cache.put_value(op.layer, page, kv_head, slot, x);
+      const bool is_last = static_cast<std::int32_t>(row) + 1 == batch.row_begin[place.sequence + 1];
+      cache.put_value(op.layer, page, kv_head, slot, x, is_last);
     }
   }
 

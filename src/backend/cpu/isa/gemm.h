@@ -8,18 +8,25 @@
 namespace qasr::cpu::isa {
 namespace {
 
-// One depth step of a panel: NR weights as vectors. f32 as stored, bf16 widened exactly.
-template <typename V>
-inline void load_panel_row(const float* from, typename V::F* to) {
+// How a tile takes its operands, one step of the depth at a time. f32 rows; weights f32 as stored, bf16 widened
+// exactly.
+template <typename V, typename W>
+struct FloatSteps {
+  using Vector = V;
+  using X = float;
+  using Weight = W;
+  using Operand = typename V::F;
+  static void load(const float* from, Operand* to) {
 #pragma GCC unroll 4
-  for (int v = 0; v < V::kPanelVectors; ++v) to[v] = V::load(from + v * V::kLanes);
-}
-
-template <typename V>
-inline void load_panel_row(const std::uint16_t* from, typename V::F* to) {
+    for (int v = 0; v < V::kPanelVectors; ++v) to[v] = V::load(from + v * V::kLanes);
+  }
+  static void load(const std::uint16_t* from, Operand* to) {
 #pragma GCC unroll 4
-  for (int v = 0; v < V::kPanelVectors; v += 2) V::load_bf16_pair(from + v * V::kLanes, to[v], to[v + 1]);
-}
+    for (int v = 0; v < V::kPanelVectors; v += 2) V::load_bf16_pair(from + v * V::kLanes, to[v], to[v + 1]);
+  }
+  static Operand broadcast(const X* from) { return V::broadcast(from); }
+  static Operand multiply_add(Operand x, Operand w, Operand sum) { return V::fma(x, w, sum); }
+};
 
 // Panels side by side for a tile of R rows: as many as leave room in the register file.
 template <typename V, int R>
@@ -33,12 +40,16 @@ constexpr int panels_in_flight() {
 // flight keep it busy: there, asking costs more than it brings.
 constexpr std::size_t kPrefetchBytes = 2048;
 
-// c[R][P * NR] (+)= x[R][depth] * b. The accumulators stay in registers: R * P * kPanelVectors <= kAccumulators;
+// c[R][P * NR] (+)= x[R][n_steps] * b. The accumulators stay in registers: R * P * kPanelVectors <= kAccumulators;
 // without the pragmas GCC unrolls the loops over them too late to keep them there. Clang unrolls them by itself.
-template <typename V, int R, int P, bool kPrefetch, typename W>
-inline __attribute__((always_inline)) void tile(const float* x, std::size_t ldx, const W* b, std::size_t panel_stride,
-                                                std::size_t depth, float* c, std::size_t ldc, bool accumulate) {
+template <typename Steps, int R, int P, bool kPrefetch>
+inline __attribute__((always_inline)) void tile(const typename Steps::X* x, std::size_t ldx,
+                                                const typename Steps::Weight* b, std::size_t panel_stride,
+                                                std::size_t n_steps, float* c, std::size_t ldc, bool accumulate) {
+  using V = typename Steps::Vector;
   using F = typename V::F;
+  using W = typename Steps::Weight;
+  using Operand = typename Steps::Operand;
   constexpr int kVectors = P * V::kPanelVectors, kLanes = V::kLanes;
   constexpr std::size_t kWidth = static_cast<std::size_t>(V::kPanelVectors) * kLanes;
   F sum[R][kVectors];
@@ -50,20 +61,20 @@ inline __attribute__((always_inline)) void tile(const float* x, std::size_t ldx,
     }
   }
 #pragma GCC unroll 4
-  for (std::size_t k = 0; k < depth; ++k) {
+  for (std::size_t k = 0; k < n_steps; ++k) {
 #pragma GCC unroll 4
     for (int p = 0; p < P; ++p) {
-      F w[V::kPanelVectors];
+      Operand w[V::kPanelVectors];
       const W* row = b + static_cast<std::size_t>(p) * panel_stride + k * kWidth;
       if constexpr (kPrefetch) __builtin_prefetch(row + kPrefetchBytes / sizeof(W));
-      load_panel_row<V>(row, w);
+      Steps::load(row, w);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
-        const F value = V::broadcast(x + static_cast<std::size_t>(r) * ldx + k);
+        const Operand value = Steps::broadcast(x + static_cast<std::size_t>(r) * ldx + k);
 #pragma GCC unroll 4
         for (int v = 0; v < V::kPanelVectors; ++v) {
           F& to = sum[r][p * V::kPanelVectors + v];
-          to = V::fma(value, w[v], to);
+          to = Steps::multiply_add(value, w[v], to);
         }
       }
     }
@@ -77,39 +88,47 @@ inline __attribute__((always_inline)) void tile(const float* x, std::size_t ldx,
 
 // The tile for a number of rows known at run time, 1 <= rows <= R. Each height is a function of its own, so that the
 // compiler allocates registers for one at a time.
-template <typename V, int R, int P, bool kPrefetch, typename W>
-__attribute__((noinline)) void tile_of(std::size_t rows, const float* x, std::size_t ldx, const W* b,
-                                       std::size_t panel_stride, std::size_t depth, float* c, std::size_t ldc,
-                                       bool accumulate) {
+template <typename Steps, int R, int P, bool kPrefetch>
+__attribute__((noinline)) void tile_of(std::size_t rows, const typename Steps::X* x, std::size_t ldx,
+                                       const typename Steps::Weight* b, std::size_t panel_stride, std::size_t n_steps,
+                                       float* c, std::size_t ldc, bool accumulate) {
   if constexpr (R > 1) {
     if (rows < static_cast<std::size_t>(R)) {
-      return tile_of<V, R - 1, P, kPrefetch, W>(rows, x, ldx, b, panel_stride, depth, c, ldc, accumulate);
+      return tile_of<Steps, R - 1, P, kPrefetch>(rows, x, ldx, b, panel_stride, n_steps, c, ldc, accumulate);
     }
   }
-  tile<V, R, P, kPrefetch, W>(x, ldx, b, panel_stride, depth, c, ldc, accumulate);
+  tile<Steps, R, P, kPrefetch>(x, ldx, b, panel_stride, n_steps, c, ldc, accumulate);
 }
 
+// The panels of a product as its steps take them. Strides are in elements of Steps::Weight.
+template <typename Steps>
+struct StepPanels {
+  const typename Steps::Weight* data;
+  std::size_t n_panels, n_steps, panel_stride;
+};
+
 // A tile of R rows across all panels, several panels at a time.
-template <typename V, int R, typename W>
-__attribute__((noinline)) void stream_rows(std::size_t rows, const float* x, std::size_t ldx, const Panels& panels,
-                                           float* c, std::size_t ldc, bool accumulate) {
+template <typename Steps, int R>
+__attribute__((noinline)) void stream_rows(std::size_t rows, const typename Steps::X* x, std::size_t ldx,
+                                           const StepPanels<Steps>& panels, float* c, std::size_t ldc,
+                                           bool accumulate) {
+  using V = typename Steps::Vector;
   if constexpr (R > 1) {
     if (rows < static_cast<std::size_t>(R)) {
-      return stream_rows<V, R - 1, W>(rows, x, ldx, panels, c, ldc, accumulate);
+      return stream_rows<Steps, R - 1>(rows, x, ldx, panels, c, ldc, accumulate);
     }
   }
   constexpr int kPanels = panels_in_flight<V, R>();
   constexpr std::size_t kWidth = static_cast<std::size_t>(V::kPanelVectors) * V::kLanes;
-  const W* b = static_cast<const W*>(panels.data);
   std::size_t panel = 0;
   for (; panel + kPanels <= panels.n_panels; panel += kPanels) {
-    tile<V, R, kPanels, kPanels == 1, W>(x, ldx, b + panel * panels.panel_stride, panels.panel_stride, panels.depth,
-                                         c + panel * kWidth, ldc, accumulate);
+    tile<Steps, R, kPanels, kPanels == 1>(x, ldx, panels.data + panel * panels.panel_stride, panels.panel_stride,
+                                          panels.n_steps, c + panel * kWidth, ldc, accumulate);
   }
   if constexpr (kPanels > 1) {
     for (; panel < panels.n_panels; ++panel) {
-      tile<V, R, 1, false, W>(x, ldx, b + panel * panels.panel_stride, panels.panel_stride, panels.depth,
-                              c + panel * kWidth, ldc, accumulate);
+      tile<Steps, R, 1, false>(x, ldx, panels.data + panel * panels.panel_stride, panels.panel_stride, panels.n_steps,
+                               c + panel * kWidth, ldc, accumulate);
     }
   }
 }
@@ -121,18 +140,19 @@ inline std::size_t even_height(std::size_t rows, std::size_t most) {
 }
 
 // More rows than a tile holds: panel by panel, so that the second row tile finds the panel in cache.
-template <typename V, typename W>
-void stream_panels(const float* x, std::size_t ldx, std::size_t rows, const Panels& panels, float* c, std::size_t ldc,
-                   bool accumulate) {
+template <typename Steps>
+void stream_panels(const typename Steps::X* x, std::size_t ldx, std::size_t rows, const StepPanels<Steps>& panels,
+                   float* c, std::size_t ldc, bool accumulate) {
+  using V = typename Steps::Vector;
   constexpr std::size_t kRows = V::kTileRows, kWidth = static_cast<std::size_t>(V::kPanelVectors) * V::kLanes;
-  if (rows <= kRows) return stream_rows<V, V::kTileRows, W>(rows, x, ldx, panels, c, ldc, accumulate);
+  if (rows <= kRows) return stream_rows<Steps, V::kTileRows>(rows, x, ldx, panels, c, ldc, accumulate);
   const std::size_t height = even_height(rows, kRows);
   for (std::size_t panel = 0; panel < panels.n_panels; ++panel) {
-    const W* b = static_cast<const W*>(panels.data) + panel * panels.panel_stride;
+    const typename Steps::Weight* b = panels.data + panel * panels.panel_stride;
     for (std::size_t row = 0; row < rows; row += height) {
       const std::size_t count = rows - row < height ? rows - row : height;
-      const auto tile_rows = row == 0 ? tile_of<V, V::kTileRows, 1, true, W> : tile_of<V, V::kTileRows, 1, false, W>;
-      tile_rows(count, x + row * ldx, ldx, b, 0, panels.depth, c + row * ldc + panel * kWidth, ldc, accumulate);
+      const auto tile_rows = row == 0 ? tile_of<Steps, V::kTileRows, 1, true> : tile_of<Steps, V::kTileRows, 1, false>;
+      tile_rows(count, x + row * ldx, ldx, b, 0, panels.n_steps, c + row * ldc + panel * kWidth, ldc, accumulate);
     }
   }
 }
@@ -140,10 +160,16 @@ void stream_panels(const float* x, std::size_t ldx, std::size_t rows, const Pane
 template <typename V>
 void stream_product(const float* x, std::size_t ldx, std::size_t rows, const Panels& panels, float* c, std::size_t ldc,
                     bool accumulate) noexcept {
+  const auto stream = [&](auto steps) {
+    using Steps = decltype(steps);
+    const StepPanels<Steps> of_steps{static_cast<const typename Steps::Weight*>(panels.data), panels.n_panels,
+                                     panels.depth, panels.panel_stride};
+    stream_panels<Steps>(x, ldx, rows, of_steps, c, ldc, accumulate);
+  };
   if (panels.is_bf16) {
-    stream_panels<V, std::uint16_t>(x, ldx, rows, panels, c, ldc, accumulate);
+    stream(FloatSteps<V, std::uint16_t>{});
   } else {
-    stream_panels<V, float>(x, ldx, rows, panels, c, ldc, accumulate);
+    stream(FloatSteps<V, float>{});
   }
 }
 
@@ -199,8 +225,8 @@ void blocked_product(const RowSegments& rows, const Panels& panels, float* row_s
       }
       for (std::size_t row = 0; row < rows.n_rows; row += height) {
         const std::size_t count = rows.n_rows - row < height ? rows.n_rows - row : height;
-        tile_of<V, V::kTileRows, 1, false, float>(count, row_scratch + row * kStride, kStride, b, 0, depth,
-                                                  c + row * ldc + panel * kWidth, ldc, begin > 0);
+        tile_of<FloatSteps<V, float>, V::kTileRows, 1, false>(count, row_scratch + row * kStride, kStride, b, 0, depth,
+                                                              c + row * ldc + panel * kWidth, ldc, begin > 0);
       }
     }
   }

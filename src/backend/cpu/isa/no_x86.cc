@@ -15,6 +15,9 @@ extern const isa::KernelTable* const kAvx512Table = nullptr;
 #ifndef QASR_WITH_AVX512_VNNI
 extern const isa::KernelTable* const kAvx512VnniTable = nullptr;
 #endif
+#ifndef QASR_WITH_AVX512_BF16
+extern const isa::PairKernels* const kAvx512Bf16Pairs = nullptr;
+#endif
 #ifndef QASR_WITH_AVX512_AMX
 extern const isa::KernelTable* const kAvx512AmxTable = nullptr;
 #endif

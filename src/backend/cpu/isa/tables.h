@@ -12,6 +12,7 @@ extern const isa::KernelTable* const kAvx2VnniTable;
 extern const isa::KernelTable* const kAvx512Table;
 extern const isa::KernelTable* const kAvx512VnniTable;
 extern const isa::KernelTable* const kAvx512AmxTable;
+extern const isa::PairKernels* const kAvx512Bf16Pairs;  ///< beside kAvx512VnniTable
 extern const isa::KernelTable* const kNeonTable;
 extern const isa::KernelTable* const kNeonDotprodTable;
 extern const isa::KernelTable* const kNeonI8mmTable;
