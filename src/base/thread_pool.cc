@@ -43,6 +43,8 @@ ThreadPool::ThreadPool(int n_threads) {
   }
   const CpuBudget budget = cpu_budget();
   n_threads_ = n_threads == 0 ? std::min(budget.n_cores, kMaxThreads) : n_threads;
+  n_ranges_ = std::min(n_threads_, kMaxRanges);
+  ranges_ = std::make_unique<Range[]>(static_cast<std::size_t>(kSlots * n_ranges_));
   // With more threads than processors a spinning thread takes the processor from one that has work.
   spin_us_ = n_threads_ <= budget.n_processors ? kSpinUs : 0;
   workers_.reserve(static_cast<std::size_t>(n_threads_ - 1));
@@ -91,7 +93,9 @@ int ThreadPool::claim() noexcept {
 void ThreadPool::publish(int slot, const Job& job) noexcept {
   Slot& s = slots_[static_cast<std::size_t>(slot)];
   s.job = job;
-  s.next.store(0, std::memory_order_relaxed);
+  for (int range = 0; range < n_ranges_; ++range) {
+    next_of(slot, range).store(range_begin(job, range), std::memory_order_relaxed);
+  }
   s.state.store(kClaimed | kOpen);
   const std::uint32_t open = open_.fetch_or(1u << slot) | 1u << slot;
   // A worker announces itself in sleepers_ before it looks at open_ for the last time (both sequentially consistent),
@@ -123,17 +127,36 @@ void ThreadPool::release(int slot) noexcept {
 
 // ---- both sides -----------------------------------------------------------------------------------------------------
 
+std::size_t ThreadPool::range_begin(const Job& job, int range) const noexcept {
+  return job.n_tasks * static_cast<std::size_t>(range) / static_cast<std::size_t>(n_ranges_);
+}
+
+std::atomic<std::size_t>& ThreadPool::next_of(int slot, int range) noexcept {
+  return ranges_[static_cast<std::size_t>(slot * n_ranges_ + range)].next;
+}
+
+// The worker's own range, then what is left of the others.
 void ThreadPool::run_tasks(int slot, int worker) noexcept {
-  Slot& s = slots_[static_cast<std::size_t>(slot)];
-  const Job job = s.job;
-  for (;;) {
-    const std::size_t task = s.next.fetch_add(1, std::memory_order_relaxed);
-    if (task >= job.n_tasks) break;
-    job.call(job.body, task, worker);
-    if (worker != 0 && leave_if_crowded(slot)) return;
+  const Job job = slots_[static_cast<std::size_t>(slot)].job;
+  const int own = worker * n_ranges_ / n_threads_;
+  for (int n = 0; n < n_ranges_; ++n) {
+    if (!run_range(slot, job, (own + n) % n_ranges_, worker)) return;
   }
   close(slot);
   if (worker != 0) leave(slot);
+}
+
+// False: the worker has left the job.
+bool ThreadPool::run_range(int slot, const Job& job, int range, int worker) noexcept {
+  std::atomic<std::size_t>& next = next_of(slot, range);
+  const std::size_t end = range_begin(job, range + 1);
+  while (next.load(std::memory_order_relaxed) < end) {
+    const std::size_t task = next.fetch_add(1, std::memory_order_relaxed);
+    if (task >= end) break;
+    job.call(job.body, task, worker);
+    if (worker != 0 && leave_if_crowded(slot)) return false;
+  }
+  return true;
 }
 
 // Workers that the job in this slot may have while the jobs of `open` run: with k of them n / k threads each, one more

@@ -2,6 +2,10 @@
 // microseconds: workers spin briefly between jobs, then sleep, so a busy step pays no wake-ups and an idle process
 // burns nothing. Callers share one pool without getting in each other's way: the more jobs run, the fewer threads each
 // has, and with n jobs or more every caller computes alone.
+//
+// Neighbouring tasks go to one thread, and equal shares of equal jobs to the same: worker w of n begins with the w-th
+// n-th of the tasks and helps others when it is through. So where tasks are rows in order, a row's values stay in the
+// caches of one core from operation to operation, which matters where cores share none of them.
 #pragma once
 
 #include <array>
@@ -29,6 +33,10 @@ class ThreadPool {
   static constexpr int kMaxThreads = 1024;
   int n_threads() const { return n_threads_; }
 
+  /// Threads that begin at different places of the tasks, at most kMaxRanges.
+  int n_ranges() const { return n_ranges_; }
+  static constexpr int kMaxRanges = 8;
+
   /// Calls fn(task, worker) once for every task in [0, n_tasks), in no fixed order, and returns when all are done.
   /// `worker` is in [0, n_threads()) and no two calls of one job run at once with the same worker. fn must not throw.
   /// May be called from several threads, also from inside a task. Jobs that run at the same time share n_threads()
@@ -53,12 +61,18 @@ class ThreadPool {
   struct alignas(64) Slot {
     std::atomic<std::uint32_t> state{0};  // [claimed : 1][open : 1][caller sleeps : 1][workers inside : 11]
     Job job;
-    alignas(64) std::atomic<std::size_t> next{0};  // first task nobody has taken
+  };
+  // Range r of a job is its r-th equal part.
+  struct alignas(64) Range {
+    std::atomic<std::size_t> next{0};  // first task nobody has taken
   };
   static constexpr int kSlots = 32;  // jobs that can have workers at a time; callers beyond them compute alone
 
   void run(const Job& job) noexcept;
   void run_tasks(int slot, int worker) noexcept;
+  bool run_range(int slot, const Job& job, int range, int worker) noexcept;
+  std::size_t range_begin(const Job& job, int range) const noexcept;
+  std::atomic<std::size_t>& next_of(int slot, int range) noexcept;
   int claim() noexcept;
   void publish(int slot, const Job& job) noexcept;
   void close(int slot) noexcept;
@@ -71,10 +85,11 @@ class ThreadPool {
   int enter_any() noexcept;
   void stop() noexcept;
 
-  int n_threads_ = 1;
+  int n_threads_ = 1, n_ranges_ = 1;
   std::uint32_t spin_us_ = 0;
 
   std::array<Slot, kSlots> slots_;
+  std::unique_ptr<Range[]> ranges_;                 // [kSlots, n_ranges_]
   alignas(64) std::atomic<std::uint32_t> open_{0};  // bit s: slot s is open and had tasks left; what workers watch
 
   alignas(64) std::atomic<int> sleepers_{0};

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <ctime>
@@ -57,6 +58,32 @@ TEST(ThreadPool, WorkerNumbersAreUniqueWhileTasksRun) {
     });
   }
   EXPECT_EQ(clashes.load(), 0);
+}
+
+// Worker 1 of two begins in the middle. It stays at its first task until all others are done: the caller does them.
+TEST(ThreadPool, EveryWorkerBeginsWithItsShareAndHelpsTheOthers) {
+  ThreadPool pool(2);
+  ASSERT_EQ(pool.n_ranges(), 2);
+  for (int round = 0; round < 20; ++round) {
+    constexpr std::size_t kTasks = 101;
+    std::atomic<int> n_done{0};
+    std::atomic<bool> is_other_here{false};
+    std::size_t first[2] = {kTasks, kTasks};
+    std::vector<int> runs(kTasks, 0);
+    pool.parallel_for(kTasks, [&](std::size_t task, int worker) {
+      ++runs[task];
+      if (first[worker] == kTasks) {
+        first[worker] = task;
+        if (worker == 1) is_other_here = true;
+        while (worker == 0 && !is_other_here) std::this_thread::yield();
+        while (worker == 1 && n_done < static_cast<int>(kTasks) - 1) std::this_thread::yield();
+      }
+      ++n_done;
+    });
+    EXPECT_EQ(first[0], 0U);
+    EXPECT_EQ(first[1], 50U);
+    EXPECT_EQ(std::count(runs.begin(), runs.end(), 1), static_cast<std::ptrdiff_t>(kTasks));
+  }
 }
 
 TEST(ThreadPool, BackToBackJobsSeeEarlierResults) {

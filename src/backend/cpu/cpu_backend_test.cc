@@ -1,10 +1,12 @@
 // What is particular to the CPU backend: choosing instruction sets, callers side by side, memory of weights.
 #include "backend/cpu/cpu_backend.h"
 
+#include <algorithm>
 #include <cstring>
 #include <thread>
 
 #include "backend/backend_test_util.h"
+#include "backend/cpu/product.h"
 
 namespace qasr::test {
 namespace {
@@ -139,6 +141,31 @@ TEST(WeightMemory, PartsShareBlocksAndOutliveIt) {
   for (std::size_t part = 0; part < parts.size(); ++part) {
     EXPECT_EQ(static_cast<std::size_t>(parts[part].data[0]), part + 1);
     EXPECT_EQ(static_cast<std::size_t>(parts[part].data[kSmall - 1]), part + 1);
+  }
+}
+
+// Every tile once; a group's row blocks and no others between its begin and its end.
+TEST(ProductPlan, TasksAreTilesInGroupsOfRowBlocks) {
+  for (const std::size_t n_row_blocks : {1, 2, 4, 7, 13, 90}) {
+    for (const std::size_t n_panel_blocks : {1, 3, 32}) {
+      for (const std::size_t n_row_groups : {1, 2, 3, 8}) {
+        if (n_row_groups > n_row_blocks) continue;
+        cpu::ProductPlan plan;
+        plan.n_row_blocks = n_row_blocks;
+        plan.n_panel_blocks = n_panel_blocks;
+        plan.n_row_groups = n_row_groups;
+        std::vector<int> runs(n_row_blocks * n_panel_blocks, 0);
+        for (std::size_t group = 0; group < n_row_groups; ++group) {
+          const std::size_t begin = plan.group_begin(group), end = plan.group_begin(group + 1);
+          for (std::size_t index = begin * n_panel_blocks; index < end * n_panel_blocks; ++index) {
+            const auto [row_block, panel_block] = plan.task(index);
+            ASSERT_TRUE(row_block >= begin && row_block < end && panel_block < n_panel_blocks) << index;
+            ++runs[row_block * n_panel_blocks + panel_block];
+          }
+        }
+        EXPECT_EQ(std::count(runs.begin(), runs.end(), 1), static_cast<std::ptrdiff_t>(runs.size()));
+      }
+    }
   }
 }
 

@@ -13,7 +13,6 @@ struct Candidate {
   const char* name;
   const isa::KernelTable* table;  // null: not in this build
   bool supported;
-  bool is_chosen_by_name_only = false;
 };
 
 // Null: not in this build.
@@ -28,10 +27,12 @@ const isa::KernelTable* avx512_bf16_table() {
   return &table;
 }
 
-// From worst to best. AMD's processors multiply bf16 twice as fast as f32; a Xeon does it half as fast
-// (docs/performance.md).
+// From worst to best.
 std::array<Candidate, 10> candidates() {
   const CpuFeatures cpu = cpu_features();
+  const Candidate vnni = {"avx512-vnni", kAvx512VnniTable, cpu.avx512_vnni};
+  const Candidate bf16 = {"avx512-bf16", avx512_bf16_table(), cpu.avx512_bf16};
+  // AMD's processors multiply bf16 twice as fast as f32, a Xeon half as fast (docs/performance.md).
   return {{{"generic", kGenericTable, true},
            {"neon", kNeonTable, cpu.neon},
            {"neon-dotprod", kNeonDotprodTable, cpu.neon_dotprod},
@@ -39,8 +40,8 @@ std::array<Candidate, 10> candidates() {
            {"avx2", kAvx2Table, cpu.avx2},
            {"avx2-vnni", kAvx2VnniTable, cpu.avx2_vnni},
            {"avx512", kAvx512Table, cpu.avx512},
-           {"avx512-vnni", kAvx512VnniTable, cpu.avx512_vnni},
-           {"avx512-bf16", avx512_bf16_table(), cpu.avx512_bf16, !cpu.amd},
+           cpu.amd ? vnni : bf16,
+           cpu.amd ? bf16 : vnni,
            {"avx512-amx", kAvx512AmxTable, cpu.avx512_amx}}};
 }
 
@@ -68,7 +69,7 @@ const isa::KernelTable& select_isa(const std::string& name) {
     known.emplace_back(candidate.name);
     is_known |= name == candidate.name;
     const bool usable = candidate.table != nullptr && candidate.supported;
-    if (usable && (name.empty() ? !candidate.is_chosen_by_name_only : name == candidate.name)) best = candidate.table;
+    if (usable && (name.empty() || name == candidate.name)) best = candidate.table;
   }
   if (best != nullptr) return *best;
   if (!is_known) {

@@ -35,13 +35,15 @@ std::size_t stream_panels_per_block(const isa::KernelTable& isa, const PackedMat
 
 // Rows are one byte or two per element, so a block of them stays in L2 whole and needs no blocks of depth.
 void plan_quantized_blocks(const isa::KernelTable& isa, const PackedMatrix& matrix, std::size_t n_rows,
-                           std::size_t n_threads, ProductPlan& plan) {
+                           const ThreadPool& pool, ProductPlan& plan) {
+  const auto n_threads = static_cast<std::size_t>(pool.n_threads());
   plan.panels_per_block = ceil_div(kQuantColumns, isa.panel_width);
   const std::size_t n_panel_blocks = ceil_div(plan.n_panels, plan.panels_per_block);
   const std::size_t for_size = ceil_div(n_rows, matrix.n_segments == 1 ? kQuantBlockRows : kQuantBlockPositions);
   const std::size_t for_balance = ceil_div(kTasksPerThread * n_threads, std::max<std::size_t>(1, n_panel_blocks));
   const std::size_t most = ceil_div(n_rows, kQuantLeastRows);
-  const std::size_t n_row_blocks = std::min(std::max(for_size, for_balance), most);
+  const std::size_t n_row_blocks =
+      std::min(round_up(std::max(for_size, for_balance), static_cast<std::size_t>(pool.n_ranges())), most);
   plan.rows_per_block = round_up(ceil_div(n_rows, n_row_blocks), isa.quant_tile_rows);
   plan.n_row_blocks = ceil_div(n_rows, plan.rows_per_block);
 }
@@ -72,10 +74,11 @@ ProductPlan plan_product(const Context& context, const PackedMatrix& matrix, std
     plan.n_row_blocks = 1;
     plan.panels_per_block = stream_panels_per_block(isa, matrix, plan.n_panels, n_rows, n_threads);
   } else if (is_quantized(matrix.storage)) {
-    plan_quantized_blocks(isa, matrix, n_rows, n_threads, plan);
+    plan_quantized_blocks(isa, matrix, n_rows, context.pool, plan);
   } else {
     plan_float_blocks(isa, n_rows, n_threads, plan);
   }
+  plan.n_row_groups = std::min(plan.n_row_blocks, static_cast<std::size_t>(context.pool.n_ranges()));
   plan.panels_per_block = std::min(round_up(plan.panels_per_block, panel_multiple), plan.n_panels);
   plan.n_panel_blocks = plan.panels_per_block == 0 ? 0 : ceil_div(plan.n_panels, plan.panels_per_block);
   plan.sum_stride = plan.panels_per_block * isa.panel_width + 16;  // no power of two, for the cache's sake

@@ -20,13 +20,28 @@ struct SumTile {
   std::size_t stride;
 };
 
-/// How a product is cut into tasks: n_row_blocks x n_panel_blocks of them.
+/// How a product is cut into tasks: n_row_blocks x n_panel_blocks of them, in groups of row blocks, so that a thread has
+/// the same rows from operation to operation (base/thread_pool.h). Inside a group neighbours share panels.
 struct ProductPlan {
   bool blocked = false;
   std::size_t first_panel = 0, n_panels = 0;  ///< of the matrix: what is computed
   std::size_t rows_per_block = 0, n_row_blocks = 0;
   std::size_t panels_per_block = 0, n_panel_blocks = 0;
   std::size_t sum_stride = 0;
+  std::size_t n_row_groups = 1;
+
+  struct Task {
+    std::size_t row_block, panel_block;
+  };
+  Task task(std::size_t index) const {
+    // Groups differ in size by one row block at most; group_begin is monotonic in the group.
+    std::size_t group = index * n_row_groups / (n_row_blocks * n_panel_blocks);
+    if (index >= group_begin(group + 1) * n_panel_blocks) ++group;
+    const std::size_t begin = group_begin(group), count = group_begin(group + 1) - begin;
+    const std::size_t within = index - begin * n_panel_blocks;
+    return {begin + within % count, within / count};
+  }
+  std::size_t group_begin(std::size_t group) const { return group * n_row_blocks / n_row_groups; }
 
   struct Panels {
     std::size_t begin, count;
@@ -69,8 +84,8 @@ void blocked_product(const Context& context, const ProductPlan& plan, std::size_
     float* panel_scratch = row_scratch + row_floats;
     float* sums = panel_scratch + panel_floats;
     const float** task_segments = segments + worker * worker_segments;
-    const std::size_t panel_block = task / plan.n_row_blocks;  // neighbours in time share panels
-    const std::size_t row = task % plan.n_row_blocks * plan.rows_per_block;
+    const auto [row_block, panel_block] = plan.task(task);
+    const std::size_t row = row_block * plan.rows_per_block;
     const auto [panel, n_panels] = plan.panels_of(panel_block);
     const std::size_t count = std::min(plan.rows_per_block, n_rows - row);
     fill(row, count, task_segments);
@@ -111,8 +126,8 @@ void quantized_product(const Context& context, const ProductPlan& plan, const is
   context.pool.parallel_for(plan.n_row_blocks * plan.n_panel_blocks, [&](std::size_t task, int worker_index) {
     const auto worker = static_cast<std::size_t>(worker_index);
     float* sums = floats + worker * sum_floats;
-    const std::size_t panel_block = task / plan.n_row_blocks;  // neighbours in time share panels
-    const std::size_t row = task % plan.n_row_blocks * plan.rows_per_block;
+    const auto [row_block, panel_block] = plan.task(task);
+    const std::size_t row = row_block * plan.rows_per_block;
     const auto [panel, n_panels] = plan.panels_of(panel_block);
     const std::size_t count = std::min(plan.rows_per_block, rows.n_rows - row);
     isa.quant_product({rows.records + row * rows.n_segments, count, rows.n_segments, rows.layout},
