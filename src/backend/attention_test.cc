@@ -190,6 +190,20 @@ TEST_P(AttentionTest, KeysAndValuesWithoutQueriesAreTheSame) {
   }
 }
 
+// A page that comes from a sequence of NaNs is as good as a new one.
+TEST_P(AttentionTest, WhatAnotherSequenceLeftInAPageDoesNotMatter) {
+  for (const Model& model : models()) {
+    for (const std::int32_t n : {1, 31, 70}) {
+      const Floats x = tokens(n, 10), next = tokens(1, 11);
+      Decoder fresh(*cpu_, model), used(*cpu_, model);
+      const Floats expected = fresh.step(x, {0}, {0}, {n}, 1), expected_next = fresh.step(next, {0}, {n}, {1}, 1);
+      used.step(Floats(static_cast<std::size_t>(90 * Model::kHidden), std::nanf("")), {0}, {0}, {90}, 1);
+      expect_same(used.step(x, {0}, {0}, {n}, 1), expected, model.name() + ", " + std::to_string(n) + " rows");
+      expect_same(used.step(next, {0}, {n}, {1}, 1), expected_next, model.name() + ", a step");
+    }
+  }
+}
+
 TEST_P(AttentionTest, BatchEqualsSinglesBitForBit) {
   for (const Model& model : models()) {
     const std::vector<std::int32_t> n_rows = {3, 90, 1, 17};

@@ -3,9 +3,9 @@
 // burns nothing. Callers share one pool without getting in each other's way: the more jobs run, the fewer threads each
 // has, and with n jobs or more every caller computes alone.
 //
-// Neighbouring tasks go to one thread, and equal shares of equal jobs to the same: worker w of n begins with the w-th
-// n-th of the tasks and helps others when it is through. So where tasks are rows in order, a row's values stay in the
-// caches of one core from operation to operation, which matters where cores share none of them.
+// Neighbouring tasks go to one thread, and equal parts of equal jobs to the same: the tasks are n ranges, worker w begins
+// with range w and helps others when it is through. So where tasks are rows in order, a row's values stay in the caches
+// of one core from operation to operation, which matters where cores share none of them.
 #pragma once
 
 #include <array>

@@ -142,8 +142,9 @@ void StreamJob::show_answer() {
   // An answer that loops is shown, not trusted; nor are words that may come to lie behind a cut.
   const bool is_trusted = segment.answer.problem.empty() && !segmenter_->is_cut_near();
   std::size_t n_committed = segment.tracker.n_committed();
-  if (is_trusted && goal_ == Goal::kPartial)
+  if (is_trusted && goal_ == Goal::kPartial) {
     n_committed = segment.tracker.add(segment.answer.ids, segment.answer.log_probs);
+  }
   if (is_trusted && goal_ == Goal::kPause) n_committed = segment.tracker.at_pause(segment.answer.ids);
   text_.show(segment.answer, n_committed, heard_s);
   state_->set_transcribed(heard_s);

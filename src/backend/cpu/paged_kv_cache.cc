@@ -109,11 +109,11 @@ void PagedKvCache::put_value(int layer, std::int32_t page, std::size_t kv_head, 
   }
 }
 
-// The slot behind the last position, which shares its pairs, must be finite: it may hold what a sequence left that had
-// this page before.
+// The slot behind the last position, of the sequence or of the page, shares its pairs and must be finite: it may hold
+// what a sequence left that had this page before.
 void PagedKvCache::put_value_in_pairs(std::size_t slot, const float* value, bool is_last,
                                       std::uint16_t* values) const noexcept {
-  const bool clears_next = is_last && slot % 2 == 0;
+  const bool clears_next = slot % 2 == 0 && (is_last || slot + 1 == page_tokens_);
   for (std::size_t begin = 0; begin < head_dim_; begin += width_) {
     std::uint16_t* to = values + begin * round_up(page_tokens_, 2) + slot / 2 * 2 * width_;
     const std::size_t columns = std::min(width_, head_dim_ - begin);
