@@ -41,7 +41,8 @@ constexpr const char* kFooter =
     "damaged); 5 device (instruction set not available, not enough memory); 6 incomplete (with --strict: something "
     "was\n"
     "cut off, looped or could not be read); 130 interrupted. With several files: the first failure's.\n"
-    "Environment: QASR_CPU_ISA=generic|avx2|avx2-vnni|avx512|avx512-vnni|avx512-bf16|avx512-amx|neon|neon-dotprod|neon-i8mm forces an\n"
+    "Environment: QASR_CPU_ISA=generic|avx2|avx2-vnni|avx512|avx512-vnni|avx512-bf16|avx512-amx|neon|neon-dotprod|"
+    "neon-i8mm forces an\n"
     "instruction set.\n";
 
 /// Help and version are results; everything else that ends parsing is a usage error.

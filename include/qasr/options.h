@@ -72,8 +72,9 @@ struct EngineOptions {
   WeightFormat weights = WeightFormat::kAuto;
   KvCacheFormat kv_cache = KvCacheFormat::kAuto;
   int n_threads = 0;  ///< 0: one per physical core the process may use (affinity, CPU quota of its control groups)
-  /// "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-bf16", "avx512-amx", "neon", "neon-dotprod", "neon-i8mm"; empty: the best one
-  /// supported.
+  /// "generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-bf16", "avx512-amx", "neon", "neon-dotprod",
+  /// "neon-i8mm"; empty: the best one supported. "avx512-bf16" also rounds queries and softmax weights to bf16 where
+  /// the KV cache is bf16 (docs/fidelity.md).
   std::string cpu_isa{};
   /// Directory that keeps packed weights, so that later engines map them instead of packing them again (docs/cache.md);
   /// made if missing. Empty: nothing is kept. Ignored for files in memory.

@@ -62,7 +62,7 @@ struct DecodeRun {
   // What probably follows `ids`: verified in the pass that ends the prefill, as far as it is right accepted.
   std::vector<std::int32_t> draft;
   // For measuring with made-up weights: the answer has this many tokens whatever they are, and of a draft all but the
-  // last kUnsureTokens are taken to be right. 0: what the model says.
+  // last kUnsureTokens are taken to be right; all are sure (log_probs 0). 0: what the model says.
   std::size_t scripted_tokens = 0;
   static constexpr std::size_t kUnsureTokens = 2;
   std::size_t n_foreseen = 0;  // tokens of the draft that were right

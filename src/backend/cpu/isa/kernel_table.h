@@ -46,6 +46,9 @@ struct SoftmaxRow {
   float sum;  ///< of exp(score - max) so far
 };
 
+/// Elements that PairKernels::round takes at a time.
+inline constexpr std::size_t kRoundedRun = 32;
+
 /// Products of bf16 with bf16 in f32 sums, for processors that do two at a time. Panels hold pairs of depths: element
 /// (feature, depth) of panel p is at panel[p][depth / 2][feature - p * NR][depth % 2], `depth` may be odd, and what is
 /// behind it then is finite and meets a zero. A sum takes pairs in ascending depth, whatever the number of rows.
@@ -53,7 +56,7 @@ struct PairKernels {
   /// c = x * panels^T, or added to c.    x [rows, depth rounded up to even] bf16, row stride ldx (even), aligned to 4
   void (*product)(const std::uint16_t* x, std::size_t ldx, std::size_t rows, const Panels& panels, float* c,
                   std::size_t ldc, bool accumulate) noexcept = nullptr;
-  /// y = x to the nearest bf16; y may begin where x does.    n  a multiple of 32
+  /// y = x to the nearest bf16; y may begin where x does.    n  a multiple of kRoundedRun
   void (*round)(const float* x, std::size_t n, std::uint16_t* y) noexcept = nullptr;
 };
 
@@ -109,11 +112,8 @@ struct KernelTable {
   /// The largest element; NaNs count as -inf.
   float (*max_element)(const float* x, std::size_t n) noexcept;
 
-  PairKernels pairs = {};  ///< null where the processor has none, or none that are faster
+  PairKernels pairs = {};  ///< null where the instruction set has none
 };
-
-/// Elements of a row of pairs are rounded so many at a time.
-inline constexpr std::size_t kRoundedRun = 32;
 
 /// Where a feature's bf16 sits inside its panel row.
 inline constexpr std::size_t kBf16PairHalves = 2;
